@@ -1,0 +1,29 @@
+"""Every metric a doppler exposes."""
+
+from __future__ import annotations
+
+from doppler.router import Router
+from plumbing.ingress_server import IngressCounts
+from plumbing.ledger import total
+from plumbing.metrics import Metrics
+
+
+def expose(metrics: Metrics, counts: IngressCounts, router: Router) -> None:
+    """Register them; each is read when scraped."""
+    books = lambda: total("all", "subscription", router.accounts())  # noqa: E731 - one expression, three readers
+    metrics.counter("doppler_envelopes_received_total", "Envelopes taken in.", lambda: counts.received)
+    metrics.counter("doppler_messages_received_total", "gRPC messages taken in.", lambda: counts.messages)
+    metrics.counter("doppler_envelopes_owed_total", "Envelopes owed to subscriptions.", lambda: books().received)
+    metrics.counter(
+        "doppler_envelopes_delivered_total", "Envelopes delivered to subscriptions.", lambda: books().delivered
+    )
+    metrics.counter(
+        "doppler_envelopes_dropped_total",
+        "Envelopes dropped, by reason.",
+        lambda: {("malformed",): counts.malformed} | {(r,): n for r, n in books().dropped.items()},
+        labels=("reason",),
+    )
+    metrics.gauge("doppler_envelopes_held", "Envelopes waiting for subscriptions.", lambda: books().held)
+    metrics.gauge("doppler_subscriptions", "Subscriptions, lingering ones included.", lambda: router.subscriptions)
+    metrics.gauge("doppler_readers", "Open subscriber streams.", lambda: router.readers)
+    metrics.gauge("doppler_ingress_streams", "Open ingress streams.", lambda: counts.streams)

@@ -1,0 +1,426 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The wire kernel, compiled: the functions of `envelope.reference`, twenty to a hundred times faster.
+
+It walks the bytes of a batch in place and builds no message objects. It knows one shape of envelope, the ordinary
+one: every singular field at most once, one message, one-byte keys, no field it has not heard of. Whatever else
+comes (groups, repeated singular fields, unknown fields, anything malformed) is handed, that one envelope alone, to
+the reference. So the two agree by construction, and this file holds only what is worth being quick at.
+
+All but `admit` trust a batch as `admit` leaves it and look inside its envelopes only as far as they must. The GIL is
+held throughout: a batch takes microseconds, and getting the lock back from a busy thread would take milliseconds.
+
+Benchmark: `benchmarks/kernel.py`. Why Cython: `docs/decisions/0002-cython-for-the-kernel.md`.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memmove
+
+from envelope import reference
+from envelope.pb import dropsonde_pb2
+
+include "_reading.pxi"
+include "_writing.pxi"
+include "_to_v1.pxi"
+
+
+def admit(bytes batch not None):
+    """Validate a batch from outside: (the well-formed part, its count, its kinds, how many were malformed)."""
+    cdef Span whole = span_of(batch)
+    cdef At start = whole.at, at = start, run = start
+    cdef At end = start + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef Py_ssize_t count = 0, malformed = 0
+    cdef int kinds = 0
+    cdef list pieces = None
+    if not is_framed(whole):
+        return reference.admit(batch)
+    while at < end:
+        after = next_envelope(at, end, &envelope)
+        if check(envelope, &shape):
+            count += 1
+            kinds |= shape.kind
+        else:
+            _, kept, its_kind, cut = reference.admit(bytes_of(at, after))
+            count += kept
+            kinds |= its_kind
+            malformed += cut
+            if not kept:
+                pieces = [] if pieces is None else pieces
+                pieces.append(bytes_of(run, at))
+                run = after
+        at = after
+    if pieces is None:
+        return batch, count, kinds, malformed
+    pieces.append(bytes_of(run, end))
+    return b"".join(pieces), count, kinds, malformed
+
+
+def tag(bytes batch not None, bytes defaults not None, rewrite):
+    """Put `defaults` before the fields of every envelope; those that need thought go through `rewrite`."""
+    cdef Span whole = span_of(batch), preset = span_of(defaults)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.tag(batch, defaults, rewrite)
+    open_writer(&w, whole.size + whole.size // 2 + 64)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            if not skim(envelope, &shape):
+                append(&w, reference.tag(bytes_of(at, after), defaults, rewrite))
+            elif shape.kind == COUNTER or shape.source_id.size == 0 or shape.deprecated_tags:
+                append_envelope(&w, rewrite(bytes_of(envelope.at, after)))
+            else:
+                reserve(&w, preset.size + envelope.size + MOST_HEADER)
+                w.out = put_number(w.out, 0x0A, preset.size + envelope.size)
+                w.out = put_raw(w.out, preset.at, preset.size)
+                w.out = put_raw(w.out, envelope.at, envelope.size)
+            at = after
+        return written(&w)
+    finally:
+        PyMem_Free(w.start)
+
+
+cdef int append_envelope(Writer *w, bytes envelope) except -1:
+    cdef Span span = span_of(envelope)
+    reserve(w, span.size + MOST_HEADER)
+    w.out = put_span(w.out, 0x0A, span)
+    return 0
+
+
+def log_batch(lines, bytes head not None, int64_t timestamp, bint err):
+    """Make one log envelope of each line; envelope i is stamped `timestamp + i` and shares `head`."""
+    cdef list all_lines = lines if type(lines) is list else list(lines)
+    cdef Span shared = span_of(head), payload
+    cdef Py_ssize_t total = 0, log
+    cdef uint64_t stamp = <uint64_t>timestamp
+    cdef bytes line
+    cdef unsigned char *out
+    cdef Writer w
+    for line in all_lines:
+        total += len(line) + shared.size + 40  # 40: four keys, three lengths, the time and the type
+    open_writer(&w, total)
+    try:
+        out = w.out
+        for line in all_lines:
+            payload = span_of(line)
+            log = span_size(payload.size) + (2 if err else 0)
+            out = put_number(out, 0x0A, shared.size + 1 + varint_size(stamp) + span_size(log))
+            out = put_raw(out, shared.at, shared.size)
+            out = put_number(out, KEY_TIMESTAMP, stamp)
+            out = put_number(out, KEY_LOG, log)
+            out = put_span(out, 0x0A, payload)
+            if err:
+                out = put_number(out, 0x10, 1)
+            stamp += 1
+        w.out = out
+        return written(&w)
+    finally:
+        PyMem_Free(w.start)
+
+
+cdef inline tuple describe(At at, At after):
+    """What the reference makes of an envelope that is not ordinary: (kind, source_id, timestamp)."""
+    return reference.spans(bytes_of(at, after))[0][2:]
+
+
+def spans(bytes batch not None):
+    """List (start, end, kind, source_id, timestamp) of every envelope; batch[start:end] is a batch of one."""
+    cdef Span whole = span_of(batch)
+    cdef At start = whole.at, at = start
+    cdef At end = start + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef list found = []
+    if not is_framed(whole):
+        return reference.spans(batch)
+    while at < end:
+        after = next_envelope(at, end, &envelope)
+        if skim(envelope, &shape):
+            source_id = bytes_of(shape.source_id.at, shape.source_id.at + shape.source_id.size)
+            found.append((at - start, after - start, shape.kind, source_id, shape.timestamp))
+        else:
+            found.append((at - start, after - start, *describe(at, after)))
+        at = after
+    return found
+
+
+def select(bytes batch not None, int kinds):
+    """Keep the envelopes whose kind is among `kinds`, in order: (what is left, its count)."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at, run = at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef int kind
+    cdef Py_ssize_t count = 0
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.select(batch, kinds)
+    open_writer(&w, whole.size + 1)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            kind = shape.kind if skim(envelope, &shape) else describe(at, after)[0]
+            if kind & kinds:
+                count += 1
+            else:
+                w.out = put_raw(w.out, run, at - run)
+                run = after
+            at = after
+        if run == whole.at:
+            return batch, count
+        w.out = put_raw(w.out, run, end - run)
+        return written(&w), count
+    finally:
+        PyMem_Free(w.start)
+
+
+cdef struct Piece:
+    At at
+    At after
+    Py_ssize_t part
+
+
+cdef struct Part:
+    Py_ssize_t size
+    Py_ssize_t count
+    int kinds
+    unsigned char *out
+
+
+cdef class Pieces:
+    """Which envelope of a batch belongs to which part of it."""
+
+    cdef Piece *piece
+    cdef Part *part
+    cdef Py_ssize_t pieces, parts, room
+    cdef dict numbers  # source_id -> the number of its part
+
+    def __cinit__(self):
+        self.numbers = {}
+
+    def __dealloc__(self):
+        PyMem_Free(self.piece)
+        PyMem_Free(self.part)
+
+    cdef int grow(self) except -1:
+        self.room = 2 * self.room + 128
+        piece = <Piece *>PyMem_Realloc(self.piece, self.room * sizeof(Piece))
+        if piece != NULL:
+            self.piece = piece
+        part = <Part *>PyMem_Realloc(self.part, self.room * sizeof(Part))
+        if part != NULL:
+            self.part = part
+        if piece == NULL or part == NULL:
+            raise MemoryError
+        return 0
+
+    cdef Py_ssize_t number_of(self, bytes source_id, sources) except -2:
+        """The number of a source's part, -1 when nobody asked for it."""
+        if source_id not in sources:
+            return -1
+        number = self.numbers.get(source_id)
+        if number is None:
+            number = self.numbers[source_id] = self.parts
+            self.part[self.parts] = Part(0, 0, 0, NULL)
+            self.parts += 1
+        return number
+
+    cdef int add(self, At at, At after, int kind, Py_ssize_t number) except -1:
+        self.piece[self.pieces] = Piece(at, after, number)
+        self.pieces += 1
+        self.part[number].size += after - at
+        self.part[number].count += 1
+        self.part[number].kinds |= kind
+        return 0
+
+    cdef dict cut(self):
+        cdef dict result = {}
+        cdef Py_ssize_t number, i
+        cdef bytes part
+        cdef Part *of
+        for source_id, number in self.numbers.items():
+            of = &self.part[number]
+            part = PyBytes_FromStringAndSize(NULL, of.size)
+            of.out = <unsigned char *>PyBytes_AS_STRING(part)
+            result[source_id] = part, of.count, of.kinds
+        for i in range(self.pieces):
+            of = &self.part[self.piece[i].part]
+            of.out = put_raw(of.out, self.piece[i].at, self.piece[i].after - self.piece[i].at)
+        return result
+
+
+def split(bytes batch not None, sources):
+    """Deal a batch out by source: source_id -> (its part in order, count, kinds), for those in `sources`."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope, latest
+    cdef Shape shape
+    cdef int kind
+    cdef Py_ssize_t number = -1
+    cdef Pieces pieces = Pieces.__new__(Pieces)
+    if not is_framed(whole):
+        return reference.split(batch, sources)
+    latest.at = NULL
+    latest.size = -1
+    while at < end:
+        after = next_envelope(at, end, &envelope)
+        if pieces.pieces == pieces.room:
+            pieces.grow()
+        if not skim(envelope, &shape):
+            kind, source_id, _ = describe(at, after)
+            number = pieces.number_of(source_id, sources)
+            latest.size = -1
+        else:
+            kind = shape.kind
+            if not same(shape.source_id, latest):  # neighbours often share their source
+                latest = shape.source_id
+                number = pieces.number_of(bytes_of(latest.at, latest.at + latest.size), sources)
+        if number >= 0:
+            pieces.add(at, after, kind, number)
+        at = after
+    return pieces.cut()
+
+
+def converge(bytes batch not None, bint preferred):
+    """Move every tag into `tags` (preferred) or, as text, into `deprecated_tags`, by loggregator.md 1.9."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef bint ordinary, changed = False
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.converge(batch, preferred)
+    open_writer(&w, whole.size + 64)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            reserve(&w, 4 * envelope.size + 2 * MOST_HEADER)
+            ordinary = skim(envelope, &shape)
+            if ordinary and (shape.deprecated_tags if preferred else shape.tags) == 0:
+                w.out = put_raw(w.out, at, after - at)
+            elif ordinary and not preferred and shape.deprecated_tags == 0 and put_as_deprecated(&w, envelope):
+                changed = True
+            else:
+                one = bytes_of(at, after)
+                converged = reference.converge(one, preferred)
+                changed |= converged is not one
+                append(&w, converged)
+            at = after
+        return written(&w) if changed else batch
+    finally:
+        PyMem_Free(w.start)
+
+
+cdef bint put_as_deprecated(Writer *w, Span envelope) noexcept nogil:
+    """Write an envelope with each of its tags as a deprecated one; write nothing, and say so, if one is odd.
+
+    The empty tag grows most, from two bytes to eight.
+    """
+    cdef At p = envelope.at
+    cdef At end = p + envelope.size
+    cdef At field
+    cdef Span span, key, value
+    cdef uint64_t number
+    cdef Py_ssize_t text
+    cdef unsigned char *body = w.out + MOST_HEADER  # the envelope is moved forward once its size is known
+    cdef unsigned char *out = body
+    while p < end:
+        field = p
+        if p[0] == KEY_TIMESTAMP:
+            p = read_varint(p + 1, end, &number)
+            if p == NULL:
+                return False
+            out = put_raw(out, field, p - field)
+            continue
+        p = read_span(p + 1, end, &span)
+        if p == NULL:
+            return False
+        if field[0] != KEY_TAG:
+            out = put_raw(out, field, p - field)
+            continue
+        if not read_tag(span, &key, &value):
+            return False
+        text = span_size(value.size)
+        out = put_number(out, KEY_DEPRECATED_TAG, span_size(key.size) + span_size(text))
+        out = put_span(out, 0x0A, key)
+        out = put_number(out, 0x12, text)
+        out = put_span(out, 0x0A, value)
+    w.out = put_number(w.out, 0x0A, out - body)
+    memmove(w.out, body, out - body)
+    w.out += out - body
+    return True
+
+
+def v1_frames(bytes batch not None, int keep):
+    """Convert to v1, each v1 envelope in one WebSocket frame: (frames, their count, v2 envelopes that made none)."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Shape shape
+    cdef V1 v1
+    cdef Py_ssize_t made, count = 0, skipped = 0
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.v1_frames(batch, keep)
+    open_writer(&w, 2 * whole.size + 64)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            made = put_frames(&w, envelope, &shape, &v1, keep) if skim(envelope, &shape) else -1
+            if made < 0:
+                frames, made, _ = reference.v1_frames(bytes_of(at, after), keep)
+                append(&w, frames)
+            count += made
+            skipped += made == 0
+            at = after
+        return written(&w), count, skipped
+    finally:
+        PyMem_Free(w.start)
+
+
+def v1_messages(bytes batch not None):
+    """Convert to v1: one serialised v1 envelope each, nothing filtered."""
+    frames, _, _ = v1_frames(batch, KEEP_LOGS | KEEP_METRICS)
+    return ws_payloads(frames)[0]
+
+
+def ws_payloads(bytes buffer not None):
+    """Split unmasked final binary frames off the front of a buffer: (their payloads, bytes consumed)."""
+    cdef Span whole = span_of(buffer)
+    cdef At at = whole.at, payload
+    cdef At end = at + whole.size
+    cdef uint64_t size
+    cdef Py_ssize_t i, header
+    cdef list payloads = []
+    while end - at >= 2 and at[0] == 0x82 and at[1] < 128:
+        header = 2 if at[1] < 126 else 4 if at[1] == 126 else 10
+        if end - at < header:
+            break
+        size = at[1] if header == 2 else 0
+        for i in range(2, header):
+            size = size << 8 | at[i]
+        payload = at + header
+        if size > <uint64_t>(end - payload):
+            break
+        payloads.append(bytes_of(payload, payload + size))
+        at = payload + size
+    return payloads, at - whole.at

@@ -1,0 +1,194 @@
+"""The kernel in plain Python on protobuf's own parser: what every function of `envelope.kernel` means.
+
+The compiled kernel does the same to the byte where map order does not matter, and is tested against this one. Every
+function takes arbitrary bytes and raises nothing but DecodeError; all but `admit` expect a batch that `admit` let
+through, and raise where it holds an envelope that does not parse. What is no envelope in a batch is passed over.
+"""
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError as ProtobufDecodeError
+
+from envelope import deprecated_tags
+from envelope.errors import DecodeError
+from envelope.framing import BATCH_TAG, frame, varint
+from envelope.kinds import Keep, Kind
+from envelope.pb.dropsonde_pb2 import HttpStartStop
+from envelope.pb.loggregator_v2_pb2 import Envelope
+from envelope.v2_to_v1 import V1Envelope, V1Type, to_v1
+from envelope.websocket_frames import frame as websocket_frame
+from envelope.websocket_frames import ws_payloads
+from envelope.wire import fields
+
+__all__ = [
+    "admit",
+    "converge",
+    "log_batch",
+    "select",
+    "spans",
+    "split",
+    "tag",
+    "v1_frames",
+    "v1_messages",
+    "ws_payloads",
+]
+
+_UINT64 = 0xFFFFFFFFFFFFFFFF
+_KINDS = {
+    "log": int(Kind.LOG),
+    "counter": int(Kind.COUNTER),
+    "gauge": int(Kind.GAUGE),
+    "timer": int(Kind.TIMER),
+    "event": int(Kind.EVENT),
+    None: int(Kind.BARE),
+}
+
+
+class _Item(NamedTuple):
+    """An envelope and where it stands: `batch[start:end]` frames it, `body` is all of it but tag and length."""
+
+    start: int
+    end: int
+    kind: int
+    body: bytes
+    envelope: Envelope
+
+
+def admit(batch: bytes) -> tuple[bytes, int, int, int]:
+    """Check a batch from outside: (clean, count, kinds, malformed).
+
+    An envelope that does not parse is cut out and counted as malformed; a field that is no envelope is cut out
+    silently. `clean` is the very same object when nothing had to go, `kinds` the bits of the envelopes that stay.
+    DecodeError names the offset of the first field that cannot be told from the rest.
+    """
+    kept: list[bytes] = []
+    kinds = malformed = cut = 0
+    for field in fields(batch):
+        if field.tag != BATCH_TAG:
+            cut += 1
+            continue
+        try:
+            envelope = Envelope.FromString(batch[field.body : field.end])
+        except ProtobufDecodeError:
+            malformed += 1
+            continue
+        kept.append(batch[field.start : field.end])
+        kinds |= _kind_of(envelope)
+    clean = b"".join(kept) if malformed or cut else batch
+    return clean, len(kept), kinds, malformed
+
+
+def select(batch: bytes, kinds: int) -> tuple[bytes, int]:
+    """Keep only the envelopes whose kind is among `kinds`, in order: (batch, count)."""
+    kept = [batch[item.start : item.end] for item in _items(batch) if item.kind & kinds]
+    return b"".join(kept), len(kept)
+
+
+def split(batch: bytes, sources: Container[bytes]) -> dict[bytes, tuple[bytes, int, int]]:
+    """Give each source_id that is among `sources` its envelopes, in order: (part, count, kinds)."""
+    parts: dict[bytes, list[bytes]] = {}
+    kinds: dict[bytes, int] = {}
+    for item in _items(batch):
+        source = item.envelope.source_id.encode()
+        if source in sources:
+            parts.setdefault(source, []).append(batch[item.start : item.end])
+            kinds[source] = kinds.get(source, 0) | item.kind
+    return {source: (b"".join(part), len(part), kinds[source]) for source, part in parts.items()}
+
+
+def spans(batch: bytes) -> list[tuple[int, int, int, bytes, int]]:
+    """Index a batch: (start, end, kind, source_id, timestamp) of each; `batch[start:end]` is a batch of one."""
+    return [
+        (item.start, item.end, item.kind, item.envelope.source_id.encode(), item.envelope.timestamp)
+        for item in _items(batch)
+    ]
+
+
+def tag(batch: bytes, defaults: bytes, rewrite: Callable[[bytes], bytes]) -> bytes:
+    """Tag every envelope as an agent does.
+
+    `defaults` are serialised entries of `tags`, put before an envelope's own fields: the last entry of a map wins, so
+    an envelope's own tags win. One that needs thought goes bare through `rewrite`, which returns all of it, defaults
+    included: a counter (of several messages on the wire the last one counts), one whose source_id is empty or missing,
+    and one with any entry in deprecated_tags.
+    """
+    tagged = (rewrite(item.body) if _needs_thought(item) else defaults + item.body for item in _items(batch))
+    return b"".join(map(frame, tagged))
+
+
+def converge(batch: bytes, preferred: bool) -> bytes:
+    """Leave each envelope one map of tags: `tags` when preferred, else `deprecated_tags` as text (loggregator.md 1.9).
+
+    The very same object comes back when no envelope had anything in the other map.
+    """
+    converged: list[bytes] = []
+    changed = False
+    for item in _items(batch):
+        if deprecated_tags.converge(item.envelope, preferred):
+            changed = True
+            converged.append(frame(item.envelope.SerializeToString()))
+        else:
+            converged.append(batch[item.start : item.end])
+    return b"".join(converged) if changed else batch
+
+
+def v1_frames(batch: bytes, keep: int) -> tuple[bytes, int, int]:
+    """Convert to v1 and frame each v1 envelope for WebSocket: (frames, frame count, v2 envelopes without a frame)."""
+    frames: list[bytes] = []
+    skipped = 0
+    for item in _items(batch):
+        kept = [websocket_frame(v1.SerializePartialToString()) for v1 in to_v1(item.envelope) if _is_kept(v1, keep)]
+        frames += kept
+        skipped += not kept
+    return b"".join(frames), len(frames), skipped
+
+
+def v1_messages(batch: bytes) -> list[bytes]:
+    """Convert to serialised v1 envelopes, keeping everything that has a v1 form."""
+    return [v1.SerializePartialToString() for item in _items(batch) for v1 in to_v1(item.envelope)]
+
+
+def log_batch(lines: Sequence[bytes], head: bytes, timestamp: int, err: bool) -> bytes:
+    """Make one log envelope per line, `timestamp`, `timestamp + 1` and so on; `head` holds their fields in common."""
+    log_type = b"\x10\x01" if err else b""
+    envelopes: list[bytes] = []
+    for at, line in enumerate(lines, timestamp):
+        log = b"\x0a" + varint(len(line)) + line + log_type
+        envelopes.append(frame(head + b"\x08" + varint(at & _UINT64) + b"\x22" + varint(len(log)) + log))
+    return b"".join(envelopes)
+
+
+def _items(batch: bytes) -> Iterator[_Item]:
+    for field in fields(batch):
+        if field.tag != BATCH_TAG:
+            continue
+        body = batch[field.body : field.end]
+        try:
+            envelope = Envelope.FromString(body)
+        except ProtobufDecodeError as error:
+            raise DecodeError(f"malformed envelope at byte {field.start}: {error}") from error
+        yield _Item(field.start, field.end, _kind_of(envelope), body, envelope)
+
+
+def _kind_of(envelope: Envelope) -> int:
+    return _KINDS[envelope.WhichOneof("message")]
+
+
+def _needs_thought(item: _Item) -> bool:
+    return item.kind == Kind.COUNTER or not item.envelope.source_id or bool(item.envelope.deprecated_tags)
+
+
+def _is_kept(v1: V1Envelope, keep: int) -> bool:
+    if keep & Keep.APP:
+        return _names_an_app(v1)
+    wanted = Keep.LOGS if v1.eventType == V1Type.LogMessage else Keep.METRICS
+    return bool(keep & wanted)
+
+
+def _names_an_app(v1: V1Envelope) -> bool:
+    """Tell what the original files under an app from what it files under "system" (end of loggregator.md 2.6)."""
+    if v1.eventType == V1Type.HttpStartStop:
+        http: HttpStartStop = v1.httpStartStop
+        return http.HasField("applicationId")
+    return v1.eventType in (V1Type.LogMessage, V1Type.ContainerMetric)

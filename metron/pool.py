@@ -1,0 +1,38 @@
+"""The agent's links to the Dopplers: all pull from one diode, so load follows whoever has time.
+
+Each Doppler behind the configured addresses gets `connections_per_doppler` links. A Doppler that goes away gives
+back what it had not confirmed, and the others send that; one that comes is noticed (`plumbing.peers`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from metron.agent import Agent
+from metron.config import Config
+from plumbing.ingress_client import LinkCounts, keep_sending
+from plumbing.peers import one_task_each
+
+ROUTER_NAME = "doppler"  # the name a router's certificate must carry (loggregator.md 0.1)
+
+
+async def run_pool(config: Config, agent: Agent, rng: random.Random) -> None:
+    """Send what the agent holds until its diode is closed and drained."""
+
+    async def links_to(peer: str) -> None:
+        await asyncio.gather(*(link_to(peer) for _ in range(config.connections_per_doppler)))
+
+    async def link_to(peer: str) -> None:
+        counts = LinkCounts(peer)
+        agent.links.append(counts)
+        await keep_sending(
+            agent.diode,
+            counts,
+            config.tls,
+            server_name=ROUTER_NAME,
+            recycle_after=config.recycle_batches,
+            rng=rng,
+        )
+
+    await one_task_each(config.doppler_addresses, links_to)

@@ -1,0 +1,64 @@
+"""Wire one agent together: envelopes in, tagged envelopes out.
+
+In:    envelopes from applications (gRPC `Ingress`), from files, standard input and this machine's metrics.
+Out:   batches to the Dopplers (gRPC `Ingress`), whichever has time.
+Drops: the oldest envelopes when the Dopplers take less than comes in.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+import trio
+
+from metron.agent import Agent
+from metron.config import Config
+from metron.metrics import expose
+from metron.outlet import AgentOutlet
+from metron.pool import run_pool
+from metron.sources import SourceCounts, run_sources
+from plumbing.admin import Health, serve_admin
+from plumbing.diode import SharedDiode
+from plumbing.grpc_server import serve_grpc
+from plumbing.ingress_server import INGRESS, Ingress
+from plumbing.island import Island, open_island
+from plumbing.ledger import Incarnation
+from plumbing.lifecycle import Ports
+from plumbing.metrics import Metrics
+
+
+async def serve(
+    config: Config, *, stop: trio.Event, task_status: trio.TaskStatus[Ports] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Accept until `stop` is set, send what is held, then return."""
+    incarnation = Incarnation(config.name)
+    agent = Agent(config.tags, SharedDiode(config.diode_capacity, config.diode_bytes))
+    sources = SourceCounts()
+    ingress = Ingress(agent.accept, agent.doors, unary_send=True)
+    metrics = Metrics()
+    expose(metrics, agent, sources)
+
+    async with open_island() as island, trio.open_nursery() as background:
+        drained = trio.Event()
+        background.start_soon(_send, island, config, agent, drained)
+        async with serve_grpc(island, config.listen, config.tls, {INGRESS: ingress.service()}, grace_s=1.0) as address:
+            books = partial(island.call, lambda: incarnation.book([agent.account(), *agent.link_accounts()]))
+            admin = await background.start(
+                partial(serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health)
+            )
+            outlet = AgentOutlet(island, agent, config.source_window_bytes)
+            async with trio.open_nursery() as reading:
+                await reading.start(partial(run_sources, config, outlet, sources, stop=stop))
+                task_status.started({"listen": address, "admin": admin})
+                await stop.wait()
+            await island.call(ingress.close)  # what was not read stays with its sender
+        await island.call(agent.diode.close)
+        with trio.move_on_after(config.drain_grace_s):
+            await drained.wait()
+        background.cancel_scope.cancel()
+
+
+async def _send(island: Island, config: Config, agent: Agent, drained: trio.Event) -> None:
+    await island.run(run_pool, config, agent, random.Random())
+    drained.set()

@@ -1,0 +1,1 @@
+"""Shared I/O: the gRPC, WebSocket and HTTP edges, TLS, tokens, settings, metrics and lifecycle of every component."""

@@ -1,0 +1,174 @@
+"""A bounded buffer whose writer never waits: when full, the oldest go, and are counted.
+
+Hot path: `benchmarks/pipeline.py` runs every envelope through two of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+
+class Parcel(NamedTuple):
+    """A serialised `EnvelopeBatch`, how many envelopes it holds, and who wants to know that it left our hands."""
+
+    batch: bytes
+    count: int
+    settled: Callable[[], None] | None = None
+
+
+class Diode:
+    """Holds parcels up to `capacity` envelopes and `capacity_bytes` bytes; drops the oldest beyond that.
+
+    The one exception to the bound: a single parcel larger than the diode is held alone. Every envelope put is
+    taken, dropped or held: `put_total == taken_total + dropped_total + held`.
+    """
+
+    __slots__ = (
+        "_parcels",
+        "capacity",
+        "capacity_bytes",
+        "dropped_total",
+        "held",
+        "held_bytes",
+        "put_total",
+        "taken_total",
+    )
+
+    def __init__(self, capacity: int, capacity_bytes: int) -> None:
+        self.capacity = capacity
+        self.capacity_bytes = capacity_bytes
+        self._parcels: deque[Parcel] = deque()
+        self.held = 0
+        self.held_bytes = 0
+        self.put_total = 0
+        self.taken_total = 0
+        self.dropped_total = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._parcels)
+
+    def put(self, parcel: Parcel) -> None:
+        """Append `parcel`, dropping the oldest ones where there is no room for it."""
+        self._parcels.append(parcel)
+        self.put_total += parcel.count
+        self.held += parcel.count
+        self.held_bytes += len(parcel.batch)
+        if self.held > self.capacity or self.held_bytes > self.capacity_bytes:
+            self._make_room()
+
+    def take(self, max_bytes: int) -> list[Parcel]:
+        """Remove the oldest parcels, as many as fit into `max_bytes`; at least one if any is held."""
+        parcels = self._parcels
+        if self.held_bytes <= max_bytes:
+            taken = list(parcels)
+            parcels.clear()
+        else:
+            taken = [parcels.popleft()]
+            size = len(taken[0].batch)
+            while parcels and (size := size + len(parcels[0].batch)) <= max_bytes:
+                taken.append(parcels.popleft())
+        self._removed(taken)
+        return taken
+
+    def give_back(self, parcels: Iterable[Parcel]) -> None:
+        """Put parcels that were taken and not delivered in front again, in their order; the bound still holds."""
+        returned = list(parcels)
+        count = sum(parcel.count for parcel in returned)
+        self._parcels.extendleft(reversed(returned))
+        self.taken_total -= count
+        self.held += count
+        self.held_bytes += sum(len(parcel.batch) for parcel in returned)
+        self._make_room()
+
+    def clear(self) -> int:
+        """Drop everything held and say how many envelopes that was."""
+        count = self.held
+        for parcel in self._parcels:
+            _settle(parcel)
+        self._parcels.clear()
+        self.held = self.held_bytes = 0
+        self.dropped_total += count
+        return count
+
+    def _removed(self, taken: list[Parcel]) -> None:
+        count = size = 0
+        for parcel in taken:
+            count += parcel.count
+            size += len(parcel.batch)
+        self.held -= count
+        self.held_bytes -= size
+        self.taken_total += count
+
+    def _make_room(self) -> None:
+        while (self.held > self.capacity or self.held_bytes > self.capacity_bytes) and len(self._parcels) > 1:
+            oldest = self._parcels.popleft()
+            self.held -= oldest.count
+            self.held_bytes -= len(oldest.batch)
+            self.dropped_total += oldest.count
+            _settle(oldest)
+
+
+class SharedDiode(Diode):
+    """A diode whose readers, tasks of one asyncio loop, take turns: who has waited longest is woken first.
+
+    Everything happens on that loop's thread, so there is no lock and the counts are exact.
+    """
+
+    __slots__ = ("_closed", "_waiting")
+
+    def __init__(self, capacity: int, capacity_bytes: int) -> None:
+        super().__init__(capacity, capacity_bytes)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    def put(self, parcel: Parcel) -> None:
+        """Append `parcel` and wake the reader that has waited longest."""
+        Diode.put(self, parcel)
+        if self._waiting:
+            self.wake()
+
+    def give_back(self, parcels: Iterable[Parcel]) -> None:
+        """Return undelivered parcels to the front and wake a reader for them."""
+        Diode.give_back(self, parcels)
+        if self._parcels:
+            self.wake()
+
+    async def next(self, max_bytes: int) -> list[Parcel]:
+        """Wait for parcels and take up to `max_bytes` of them; an empty list means closed and drained."""
+        while not self._parcels:
+            if self._closed:
+                return []
+            await self._turn()
+        return self.take(max_bytes)
+
+    def close(self) -> None:
+        """Let readers drain what is held; after that they see the end."""
+        self._closed = True
+        while self._waiting:
+            self.wake()
+
+    def wake(self) -> None:
+        """Give the turn to the reader that has waited longest, if any waits."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _turn(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and self._parcels:
+                self.wake()  # the turn was ours already: pass it on
+            raise
+
+
+def _settle(parcel: Parcel) -> None:
+    if parcel.settled is not None:
+        parcel.settled()

@@ -1,0 +1,88 @@
+"""Dial gRPC from the island: channels, and foreign errors translated once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import grpc
+
+from plumbing.grpc_server import MAX_MESSAGE_BYTES
+from plumbing.tls import TlsFiles, grpc_channel_credentials
+
+CONNECT_TIMEOUT_S = 5.0
+_CALL_OPTIONS: list[tuple[str, int]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # The ping policy of the original clients (loggregator.md 0.1): servers allow one every 10 s.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+
+class PeerUnavailable(ConnectionError):
+    """The peer cannot be reached, or went away: retry with backoff and jitter."""
+
+
+class PeerRefused(PermissionError):
+    """The peer answered, and will not serve this call: retrying at once is of no use."""
+
+
+_REFUSALS = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+def translate(error: grpc.RpcError, address: str) -> PeerUnavailable | PeerRefused:
+    """Turn gRPC's error into ours, naming the peer."""
+    code = error.code() if isinstance(error, grpc.aio.AioRpcError) else None
+    details = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+    kind = PeerRefused if code in _REFUSALS else PeerUnavailable
+    return kind(f"{address}: {code.name if code else 'error'}: {details}")
+
+
+def open_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.aio.Channel:
+    """Open a channel to `host:port` whose certificate must carry `server_name` (loggregator.md 0.1).
+
+    Call it on the island.
+    """
+    options = [*_CALL_OPTIONS, ("grpc.ssl_target_name_override", server_name), ("grpc.default_authority", server_name)]
+    return grpc.aio.secure_channel(address, grpc_channel_credentials(tls), options=options)
+
+
+async def connected(channel: grpc.aio.Channel, address: str) -> None:
+    """Wait until the channel is connected; raises `PeerUnavailable` after `CONNECT_TIMEOUT_S`."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await channel.channel_ready()
+    except TimeoutError:
+        raise PeerUnavailable(f"{address}: no connection within {CONNECT_TIMEOUT_S:g} s") from None
+
+
+class Backoff:
+    """Waiting times between attempts: doubling, with full jitter, so that many peers do not come back at once."""
+
+    def __init__(self, rng: random.Random, *, first_s: float = 0.05, most_s: float = 2.0) -> None:
+        self._rng = rng
+        self._first_s = first_s
+        self._most_s = most_s
+        self._next_s = first_s
+
+    def reset(self) -> None:
+        """It worked: begin anew."""
+        self._next_s = self._first_s
+
+    def next_s(self) -> float:
+        """Say how long to wait before the next attempt."""
+        bound, self._next_s = self._next_s, min(self._next_s * 2, self._most_s)
+        return self._rng.uniform(bound / 2, bound)

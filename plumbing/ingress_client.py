@@ -1,0 +1,202 @@
+"""Send batches to somebody's gRPC v2 `Ingress` (an agent's, a Doppler's, an original router's).
+
+In:    parcels from a shared diode; links to several peers pull from one.
+Out:   one `BatchSender` stream per link; whatever waits leaves as one message.
+Drops: nothing here. What a broken stream did not deliver goes back to the diode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import grpc
+import structlog
+
+from envelope.errors import DecodeError
+from plumbing.acks import ACKS_METADATA, Window, decode_ack
+from plumbing.diode import Parcel, SharedDiode
+from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable, connected, open_channel, translate
+from plumbing.tls import TlsFiles
+
+log = structlog.get_logger(__name__)
+
+BATCH_SENDER = "/loggregator.v2.Ingress/BatchSender"
+MESSAGE_BYTES = 256 << 10
+WINDOW_BYTES = 2 << 20
+_LEGACY_AFTER_S = 1.0
+"""An original peer sends no headers before its answer at the very end: after this long it is taken for one."""
+
+
+@dataclass(slots=True)
+class LinkCounts:
+    """What one link has done, over all its connections."""
+
+    address: str
+    delivered: int = 0
+    returned: int = 0
+    """Envelopes taken back from broken streams and sent again: a peer that died may have passed on some of them."""
+    connects: int = 0
+    connected: bool = False
+    window: Window = field(default_factory=Window)
+
+
+class Recycled(Exception):  # noqa: N818 - no error: the connection has done its share
+    """The stream has carried as much as one connection should."""
+
+
+async def keep_sending(
+    diode: SharedDiode,
+    counts: LinkCounts,
+    tls: TlsFiles,
+    *,
+    server_name: str,
+    recycle_after: int,
+    rng: random.Random,
+) -> None:
+    """Send whatever `diode` holds to `counts.address` until it is closed and drained; reconnect as often as needed."""
+    backoff = Backoff(rng)
+    while True:
+        try:
+            await _connect_and_send(diode, counts, tls, server_name, recycle_after + rng.randrange(1000), backoff)
+        except Recycled:
+            continue
+        except (PeerUnavailable, PeerRefused) as error:
+            wait_s = backoff.next_s()
+            log.warning("link_lost", peer=counts.address, error=str(error), retry_in_s=round(wait_s, 2))
+            await asyncio.sleep(wait_s)
+        else:
+            return
+        finally:
+            counts.connected = False
+
+
+async def _connect_and_send(
+    diode: SharedDiode, counts: LinkCounts, tls: TlsFiles, server_name: str, recycle_after: int, backoff: Backoff
+) -> None:
+    channel = open_channel(counts.address, tls, server_name)
+    stream = IngressStream(channel, counts)
+    try:
+        await connected(channel, counts.address)
+        await stream.open()
+        backoff.reset()
+        await stream.send_from(diode, recycle_after)
+    except grpc.RpcError as error:
+        raise translate(error, counts.address) from error
+    finally:
+        diode.give_back(stream.abandon())
+        await channel.close()
+
+
+class IngressStream:
+    """One `BatchSender` stream and what it has in flight."""
+
+    def __init__(self, channel: grpc.aio.Channel, counts: LinkCounts) -> None:
+        self._call = channel.stream_stream(BATCH_SENDER)(metadata=(ACKS_METADATA,))
+        self._counts = counts
+        self._window = counts.window = Window()
+        self._acks = False
+        self._room = asyncio.Event()
+        self._ended = False
+
+    async def open(self) -> None:
+        """Find out whether the peer acknowledges."""
+        headers = asyncio.ensure_future(self._call.initial_metadata())
+        done, _ = await asyncio.wait([headers], timeout=_LEGACY_AFTER_S)
+        if done:
+            self._acks = ACKS_METADATA in tuple(headers.result() or ())
+            if not self._acks and self._call.done():
+                raise await self._status()
+        else:
+            headers.cancel()
+        self._counts.connected = True
+        self._counts.connects += 1
+        log.info("link_open", peer=self._counts.address, acknowledged=self._acks)
+
+    async def send_from(self, diode: SharedDiode, recycle_after: int = 0) -> None:
+        """Send what `diode` holds until it is closed and drained, then wait until all of it has arrived.
+
+        Raises `Recycled` after `recycle_after` messages (0: never), `PeerUnavailable` when the stream ends early.
+        """
+        sender = asyncio.ensure_future(self._send(diode, recycle_after))
+        listener = asyncio.ensure_future(self._listen())
+        try:
+            await asyncio.wait([sender, listener], return_when=asyncio.FIRST_COMPLETED)
+            if sender.done():
+                recycle = sender.result()
+                await self._call.done_writing()
+                await listener
+                self._check_all_arrived()
+                if recycle:
+                    raise Recycled
+            else:
+                listener.result()
+                raise await self._status()
+        finally:
+            for task in (sender, listener):
+                task.cancel()
+            await asyncio.gather(sender, listener, return_exceptions=True)
+
+    def abandon(self) -> list[Parcel]:
+        """End the stream and take back what has not arrived."""
+        self._call.cancel()
+        parcels = self._window.abandon()
+        self._counts.returned += sum(parcel.count for parcel in parcels)
+        return parcels
+
+    async def _send(self, diode: SharedDiode, recycle_after: int) -> bool:
+        window, counts = self._window, self._counts
+        messages = 0
+        while parcels := await diode.next(MESSAGE_BYTES):
+            window.sent(parcels)
+            await self._call.write(b"".join([parcel.batch for parcel in parcels]))
+            if not self._acks:
+                counts.delivered += window.acknowledge_all()
+            while window.in_flight_bytes > WINDOW_BYTES:
+                self._room.clear()
+                await self._room.wait()
+            messages += 1
+            if messages == recycle_after:
+                return True
+        return False
+
+    async def _listen(self) -> None:
+        """Read acknowledgements until the peer ends the stream."""
+        while message := await self._call.read():
+            if message is grpc.aio.EOF:
+                return
+            try:
+                self._counts.delivered += self._window.acknowledge(decode_ack(message))
+            except DecodeError as error:
+                raise PeerRefused(f"{self._counts.address}: {error}") from error
+            self._room.set()
+
+    def _check_all_arrived(self) -> None:
+        if self._window.in_flight:
+            raise PeerUnavailable(f"{self._counts.address}: ended with {self._window.in_flight} envelopes unconfirmed")
+
+    async def _status(self) -> PeerUnavailable | PeerRefused:
+        code, details = await self._call.code(), await self._call.details()
+        kind = PeerRefused if code is grpc.StatusCode.UNIMPLEMENTED else PeerUnavailable
+        return kind(f"{self._counts.address}: {code.name}: {details or 'stream ended'}")
+
+
+async def send_once(address: str, tls: TlsFiles, server_name: str, diode: SharedDiode, counts: LinkCounts) -> None:
+    """Send a closed diode's content over one connection and return when all of it has arrived.
+
+    Raises `PeerUnavailable` or `PeerRefused`; then `counts.delivered` says how much did arrive.
+    """
+    channel = open_channel(address, tls, server_name)
+    stream = IngressStream(channel, counts)
+    try:
+        await connected(channel, address)
+        await stream.open()
+        await stream.send_from(diode)
+    except grpc.RpcError as error:
+        raise translate(error, address) from error
+    finally:
+        with suppress(grpc.RpcError):
+            stream.abandon()
+        await channel.close()

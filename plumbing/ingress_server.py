@@ -1,0 +1,126 @@
+"""The gRPC v2 `Ingress` service, as agents and Dopplers serve it (loggregator.md 2.1).
+
+In:    envelopes and batches of original and own clients, over mTLS.
+Out:   `accept(batch, count, kinds)` on the island's thread.
+Drops: what is not an envelope, counted in `IngressCounts.malformed`; the stream goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+
+from envelope import kernel
+from envelope.errors import DecodeError
+from envelope.framing import frame
+from plumbing.acker import Acker
+from plumbing.acks import ACKS_METADATA
+from plumbing.grpc_server import Method, Service
+
+log = structlog.get_logger(__name__)
+
+INGRESS = "loggregator.v2.Ingress"
+Accept = Callable[[bytes, int, int], None]
+
+
+@dataclass(slots=True)
+class IngressCounts:
+    """What came in by this door."""
+
+    received: int = 0
+    """Envelopes, whether they were any good or not."""
+    malformed: int = 0
+    """Envelopes that do not parse; a message whose framing is broken counts as one."""
+    messages: int = 0
+    streams: int = 0
+
+
+class Ingress:
+    """The service's methods around one `accept`."""
+
+    def __init__(self, accept: Accept, counts: IngressCounts, *, unary_send: bool) -> None:
+        self._accept = accept
+        self._counts = counts
+        self._unary_send = unary_send
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    def service(self) -> Service:
+        """Give the methods to be served under the name `INGRESS`."""
+        return {
+            "Sender": Method(stream=self._sender),
+            "BatchSender": Method(stream=self._batch_sender),
+            "Send": Method(unary=self._send),
+        }
+
+    def close(self) -> None:
+        """Finish every open stream in good order: what was not read stays with its sender."""
+        for task in self._streams:
+            task.cancel()
+
+    async def _sender(self, _: object, context: grpc.aio.ServicerContext) -> None:
+        await self._receive(context, frame)
+
+    async def _batch_sender(self, _: object, context: grpc.aio.ServicerContext) -> None:
+        await self._receive(context, None)
+
+    async def _send(self, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        if not self._unary_send:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this endpoint is not yet implemented")
+        try:
+            self._take(message)
+        except DecodeError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not an EnvelopeBatch: {error}")
+        return b""
+
+    async def _receive(self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None) -> None:
+        acker = Acker(context.write) if ACKS_METADATA in tuple(context.invocation_metadata() or ()) else None
+        if acker is not None:
+            await context.send_initial_metadata((ACKS_METADATA,))
+        teller = asyncio.ensure_future(acker.run()) if acker is not None else None
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        self._counts.streams += 1
+        try:
+            with suppress(asyncio.CancelledError):  # close(), or the peer is gone: either way, done
+                await self._read_all(context, to_batch, acker)
+        finally:
+            self._streams.discard(task)
+            self._counts.streams -= 1
+            if teller is not None:
+                teller.cancel()
+        if acker is not None:
+            await acker.tell()
+        await context.write(b"")
+
+    async def _read_all(
+        self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None, acker: Acker | None
+    ) -> None:
+        read, take = context.read, self._take
+        while (message := await read()) is not grpc.aio.EOF:
+            try:
+                take(message if to_batch is None else to_batch(message))
+            except DecodeError as error:
+                log.warning("malformed_batch_skipped", peer=context.peer(), size=len(message), error=str(error))
+            if acker is not None:
+                acker.done(len(message))
+
+    def _take(self, message: bytes) -> None:
+        counts = self._counts
+        counts.messages += 1
+        try:
+            batch, count, kinds, malformed = kernel.admit(message)
+        except DecodeError:
+            counts.received += 1
+            counts.malformed += 1
+            raise
+        counts.received += count + malformed
+        counts.malformed += malformed
+        if count:
+            self._accept(batch, count, kinds)

@@ -1,0 +1,1 @@
+"""What a person runs: the command line, and the supervisor that starts every component as a process."""

@@ -1,0 +1,1 @@
+"""The commands, one module each; `standpipe.cli` gives them their names."""

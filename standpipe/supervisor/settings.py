@@ -1,0 +1,58 @@
+"""What `standpipe up` is told: its own table `[standpipe]`, and what it has to know of the components' tables.
+
+The components read their settings themselves, from the same file and environment. Here only that is looked up which
+`up` would otherwise decide for them: what somebody set is never overridden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from plumbing.config import TABLES, Section
+from plumbing.setting_sources import ConfigError, from_environment, from_file, settings_of
+
+TABLE = "standpipe"
+
+Told: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What somebody set for each kind of component: table → setting → value, not checked yet."""
+
+
+class UpSettings(Section):
+    """Settings of `standpipe up`: TOML table `[standpipe]`, or flags."""
+
+    dopplers: int = Field(default=2, ge=1, le=100)
+    """How many Dopplers share the load."""
+
+    ports: Literal["default", "auto"] = "default"
+    """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
+
+    only: list[str] = []
+    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`. Without any: everything."""
+
+
+def load_up(file: Path | None, flags: Mapping[str, Any]) -> UpSettings:
+    """Read the settings of `up`; a flag that is None was not given. Raises `ConfigError`."""
+    given = from_file(file, TABLE, TABLES, dict(settings_of(UpSettings))) if file else []
+    values = {".".join(one.keys): one.value for one in given}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return UpSettings(**values)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in detail["loc"])
+        where = f"flag --{name}" if flags.get(name) is not None else f"file {file} table [{TABLE}] key {name}"
+        raise ConfigError(f"{where}: {detail['msg']}, not {detail['input']!r}") from error
+
+
+def told_components(file: Path | None, environ: Mapping[str, str]) -> Told:
+    """Look up which settings of the components somebody set, in the file or in the environment."""
+    return {table: _told(file, environ, table) for table in TABLES if table != TABLE}
+
+
+def _told(file: Path | None, environ: Mapping[str, str], table: str) -> dict[str, Any]:
+    given = from_file(file, table, TABLES, {}) if file else []
+    return {one.keys[0]: one.value for one in [*given, *from_environment(environ, table, {})]}

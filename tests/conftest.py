@@ -1,0 +1,28 @@
+"""What tests of every room share: certificates, which are slow to make."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from plumbing.certs import make_certs
+
+
+@pytest.fixture(scope="session")
+def certs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of certificates, valid now. Tests read it; one that changes it works on a copy."""
+    directory = tmp_path_factory.mktemp("installation") / "certs"
+    make_certs(directory, now=datetime.now(UTC))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def other_certs_dir(certs_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same names, signed by the CA of another installation."""
+    directory = tmp_path_factory.mktemp("other") / "certs"
+    shutil.copytree(certs_dir, directory)
+    (directory / "ca.crt").unlink()
+    (directory / "ca.key").unlink()
+    make_certs(directory, now=datetime.now(UTC))
+    return directory

@@ -1,0 +1,46 @@
+"""How the results of the two kernels compare: to the byte, or as parsed messages where map order is free."""
+
+from collections.abc import Callable
+from typing import Any
+
+from envelope import reference
+from envelope.errors import DecodeError
+from envelope.pb import dropsonde_pb2 as v1
+from tests.strategies import canonical, parsed
+
+
+def outcome(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
+    """Call a kernel function, and say whether it refused the bytes."""
+    try:
+        return "returned", function(*arguments)
+    except DecodeError as error:
+        return "refused", str(error)
+
+
+def admitted(batch: bytes) -> bytes:
+    """What `admit` lets through, nothing if it refuses the batch."""
+    verdict, result = outcome(reference.admit, batch)
+    return result[0] if verdict == "returned" else b""
+
+
+def same_envelopes(batch: bytes) -> list[bytes]:
+    """The envelopes of a batch, equal whatever the order of their tags."""
+    return [canonical(envelope) for envelope in parsed(batch)]
+
+
+def same_v1(payloads: list[bytes]) -> list[bytes]:
+    """The v1 envelopes of one v2 envelope, equal whatever the order of their tags, or of the metrics of a gauge."""
+    return sorted(canonical(v1.Envelope.FromString(payload)) for payload in payloads)
+
+
+def same_frames(result: tuple[bytes, int, int]) -> tuple[list[bytes], int, int]:
+    """The frames of one v2 envelope, likewise."""
+    frames, count, skipped = result
+    payloads, consumed = reference.ws_payloads(frames)
+    assert consumed == len(frames)
+    return same_v1(payloads), count, skipped
+
+
+def one_by_one(batch: bytes) -> list[bytes]:
+    """Cut an admitted batch into batches of one."""
+    return [batch[start:end] for start, end, *_ in reference.spans(batch)]

@@ -1,0 +1,198 @@
+"""The compiled kernel does what the reference does, on every shape of envelope a client or a forger may send."""
+
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envelope import reference
+from envelope.framing import frame
+from envelope.kinds import Keep, Kind
+from envelope.pb import loggregator_v2_pb2 as v2
+from envelope.websocket_frames import frame as websocket_frame
+from tests.kernel_results import admitted, one_by_one, outcome, same_envelopes, same_frames, same_v1
+from tests.strategies import CONTAINER_METRICS, UUID_TEXT, batch_of, batches, odd_batches
+
+compiled = pytest.importorskip("envelope._compiled")
+
+DEFAULTS = v2.Envelope(tags={"deployment": "cf", "job": "cell"}).SerializeToString()
+
+all_batches = batches() | odd_batches
+clean_batches = all_batches.map(admitted)
+int64s = st.integers(-(2**63), 2**63 - 1)
+
+
+def log(**fields: Any) -> v2.Envelope:
+    return v2.Envelope(log=v2.Log(payload=b"hello"), **fields)
+
+
+def timer(**tags: str) -> v2.Envelope:
+    return v2.Envelope(source_id=UUID_TEXT, tags={"request_id": UUID_TEXT, **tags}, timer=v2.Timer(name="http"))
+
+
+def container(**fields: Any) -> v2.Envelope:
+    metrics = dict.fromkeys(CONTAINER_METRICS, v2.GaugeValue(unit="bytes", value=3.5))
+    return v2.Envelope(gauge=v2.Gauge(metrics=metrics), **fields)
+
+
+def test_it_has_every_function_of_the_reference() -> None:
+    assert set(reference.__all__) <= set(dir(compiled))
+
+
+@given(all_batches)
+def test_admit(batch: bytes) -> None:
+    assert outcome(compiled.admit, batch) == outcome(reference.admit, batch)
+
+
+@given(batches())
+def test_admit_returns_a_clean_batch_itself(batch: bytes) -> None:
+    assert compiled.admit(batch)[0] is batch
+
+
+@given(clean_batches, st.integers(0, int(Kind.ALL)))
+def test_select(batch: bytes, kinds: int) -> None:
+    assert compiled.select(batch, kinds) == reference.select(batch, kinds)
+
+
+@given(clean_batches, st.data())
+def test_split(batch: bytes, data: st.DataObject) -> None:
+    present = sorted({source for _, _, _, source, _ in reference.spans(batch)})
+    sources = data.draw(st.sets(st.sampled_from([*present, b"nobody"])))
+
+    assert compiled.split(batch, sources) == reference.split(batch, sources)
+
+
+def test_split_deals_out_more_envelopes_than_it_first_has_room_for() -> None:
+    batch = batch_of(*(log(source_id=f"app-{number % 300}", timestamp=number) for number in range(1000)))
+    sources = {f"app-{number}".encode() for number in range(0, 300, 2)}
+
+    assert compiled.split(batch, sources) == reference.split(batch, sources)
+
+
+@given(clean_batches)
+def test_spans(batch: bytes) -> None:
+    assert compiled.spans(batch) == reference.spans(batch)
+
+
+@given(clean_batches, st.sampled_from([DEFAULTS, b"", DEFAULTS * 20]))
+def test_tag(batch: bytes, defaults: bytes) -> None:
+    asked: list[bytes] = []
+
+    def rewrite(envelope: bytes) -> bytes:
+        asked.append(envelope)
+        return b"\x12\x03new" + envelope
+
+    ours, ours_asked = compiled.tag(batch, defaults, rewrite), asked.copy()
+    asked.clear()
+
+    assert ours == reference.tag(batch, defaults, rewrite)
+    assert ours_asked == asked
+
+
+@given(clean_batches, st.booleans())
+def test_converge(batch: bytes, preferred: bool) -> None:
+    ours, theirs = compiled.converge(batch, preferred), reference.converge(batch, preferred)
+
+    assert (ours is batch) == (theirs is batch)
+    assert same_envelopes(ours) == same_envelopes(theirs)
+
+
+@given(clean_batches, st.integers(0, 7))
+def test_v1_frames(batch: bytes, keep: int) -> None:
+    for one in one_by_one(batch):
+        assert same_frames(compiled.v1_frames(one, keep)) == same_frames(reference.v1_frames(one, keep))
+
+
+@given(clean_batches, st.integers(0, 7))
+def test_the_frames_of_a_batch_are_those_of_its_envelopes_in_order(batch: bytes, keep: int) -> None:
+    frames, count, skipped = compiled.v1_frames(batch, keep)
+    payloads = iter(reference.ws_payloads(frames)[0])
+    expected = [reference.v1_frames(one, keep) for one in one_by_one(batch)]
+
+    for of_one in expected:
+        assert same_v1(list(islice(payloads, of_one[1]))) == same_frames(of_one)[0]
+    assert (count, skipped) == (sum(made for _, made, _ in expected), sum(missed for _, _, missed in expected))
+
+
+@given(clean_batches)
+def test_v1_messages(batch: bytes) -> None:
+    for one in one_by_one(batch):
+        assert same_v1(compiled.v1_messages(one)) == same_v1(reference.v1_messages(one))
+
+
+@given(st.lists(st.binary(max_size=200)), st.sampled_from([b"", b"\x12\x03app"]), int64s, st.booleans())
+def test_log_batch(lines: list[bytes], head: bytes, timestamp: int, err: bool) -> None:
+    expected = reference.log_batch(lines, head, timestamp, err)
+
+    assert compiled.log_batch(lines, head, timestamp, err) == expected
+    assert compiled.log_batch(tuple(lines), head, timestamp, err) == expected
+
+
+@given(st.lists(st.binary(max_size=300).map(websocket_frame)), st.binary(max_size=4))
+def test_ws_payloads(frames: list[bytes], rest: bytes) -> None:
+    buffer = b"".join(frames) + rest
+
+    assert compiled.ws_payloads(buffer) == reference.ws_payloads(buffer)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 125, 126, 127, 128, 65_000, 66_000, 2**21 - 100, 2**21, 2**22])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: log(source_id=text, instance_id=text, tags={"origin": text, "ip": text, "colour": text}),
+        lambda text: timer(uri=text, forwarded="\n" * len(text)),
+        lambda text: container(source_id=text, tags={"job": text}),
+        lambda text: v2.Envelope(gauge={"metrics": {text: {"unit": text}, "a": {}}}, instance_id=text),
+        lambda text: v2.Envelope(counter={"name": text}, tags={text: text}, instance_id=text),
+    ],
+)
+def test_every_size_of_text_fits(make: Any, size: int) -> None:
+    one = batch_of(make("x" * size))
+
+    assert compiled.admit(one) == reference.admit(one)
+    assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
+    assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
+
+
+@pytest.mark.parametrize("tags", [1, 63, 64, 65, 5000])
+@pytest.mark.parametrize("message", [b"\x22\x00", b"\x2a\x00", b"\x32\x02\x0a\x00", b"\x3a\x00"])
+def test_the_empty_tag_which_grows_most_fits(tags: int, message: bytes) -> None:
+    one = frame(b"\x4a\x00" * tags + message)
+
+    assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
+    assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
+
+
+def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = {"deployment": "cf", "job": "cell", "index": "0", "ip": "10.0.0.1", "origin": "rep", "colour": "grün"}
+    http = {"peer_type": "Server", "method": "GET", "uri": "/", "status_code": "200", "forwarded": "a\nb"}
+    batch = batch_of(
+        log(timestamp=1, source_id="app", instance_id="3", tags={**tags, "source_type": "APP"}),
+        timer(**tags, **http),
+        container(timestamp=-1, source_id="app", instance_id="7", tags=tags),
+        v2.Envelope(source_id="app", tags=tags, gauge={"metrics": {"latency": {"unit": "ms", "value": -1.5}}}),
+        v2.Envelope(source_id="app", tags=tags, counter=v2.Counter(name="requests", delta=1, total=2**64 - 1)),
+        v2.Envelope(source_id="app", tags=tags, event=v2.Event(title="deployed", body="twice")),
+        v2.Envelope(source_id="app", tags=tags),
+    )
+    monkeypatch.setattr(compiled, "reference", None)
+
+    assert compiled.admit(batch) == (batch, 7, Kind.ALL, 0)
+    assert len(compiled.spans(batch)) == 7
+    assert compiled.select(batch, Kind.LOG | Kind.EVENT)[1] == 2
+    assert compiled.split(batch, {b"app"})[b"app"][1] == 6
+    assert len(compiled.tag(batch, DEFAULTS, bytes)) > len(batch)
+    assert len(compiled.converge(batch, False)) > len(batch)
+    assert compiled.converge(batch, True) is batch
+    assert compiled.v1_frames(batch, Keep.ALL)[1:] == (5, 2)
+
+
+def test_what_is_not_bytes_is_refused_and_not_read() -> None:
+    with pytest.raises(TypeError):
+        compiled.admit(None)
+    with pytest.raises(TypeError):
+        compiled.log_batch([b"line", None], b"", 0, False)
+    with pytest.raises(TypeError):
+        compiled.tag(batch_of(v2.Envelope(counter=v2.Counter())), b"", lambda _: None)

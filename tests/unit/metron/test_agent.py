@@ -1,0 +1,62 @@
+"""An agent tags what comes in, holds it, and keeps books that balance."""
+
+from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
+from metron.agent import Agent
+from plumbing.diode import SharedDiode
+from plumbing.ingress_client import LinkCounts
+
+
+def make_agent(capacity: int = 1000) -> Agent:
+    return Agent({"deployment": "cf", "job": "cell"}, SharedDiode(capacity, 1 << 20))
+
+
+def batch(*envelopes: Envelope) -> bytes:
+    return EnvelopeBatch(batch=envelopes).SerializeToString()
+
+
+def held(agent: Agent) -> list[Envelope]:
+    return list(EnvelopeBatch.FromString(b"".join(parcel.batch for parcel in agent.diode.take(1 << 20))).batch)
+
+
+def test_an_envelope_gets_the_tags_it_has_not() -> None:
+    agent = make_agent()
+
+    agent.accept(batch(Envelope(source_id="app", tags={"job": "own"}, log={"payload": b"x"})), 1, 1)
+
+    (envelope,) = held(agent)
+    assert dict(envelope.tags) == {"deployment": "cf", "job": "own"}
+
+
+def test_a_counter_gets_a_running_total() -> None:
+    agent = make_agent()
+
+    for delta in (2, 3):
+        agent.accept(batch(Envelope(source_id="app", counter={"name": "c", "delta": delta})), 1, 2)
+
+    assert [envelope.counter.total for envelope in held(agent)] == [2, 5]
+
+
+def test_an_envelope_without_a_source_is_named_after_its_origin() -> None:
+    agent = make_agent()
+
+    agent.accept(batch(Envelope(tags={"origin": "router"}, log={})), 1, 1)
+
+    assert held(agent)[0].source_id == "router"
+    assert agent.origin_mappings == 1
+
+
+def test_the_books_balance_when_the_dopplers_are_too_slow() -> None:
+    agent = make_agent(capacity=2)
+    agent.links.append(LinkCounts("127.0.0.1:1"))
+    settled: list[int] = []
+
+    for number in range(5):
+        agent.doors.received += 1
+        agent.accept(batch(Envelope(source_id="app", log={})), 1, 1)
+        agent.accept_from_source(batch(Envelope(source_id="file", log={})), 1, lambda n=number: settled.append(n))
+
+    agent.links[0].window.sent(agent.diode.take(1))
+    account = agent.account()
+    assert (account.received, account.dropped["overflow"], account.in_flight, account.held) == (10, 8, 1, 1)
+    assert account.balance == 0
+    assert settled == [0, 1, 2, 3]
