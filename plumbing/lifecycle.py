@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import structlog
 import trio
 
+from plumbing.auth import TokensError
 from plumbing.config import ConfigError, Settings, load
 from plumbing.logs import set_up_logs
 from plumbing.setting_sources import FlagParser
@@ -35,6 +36,8 @@ NOT_STARTED = 1
 MISCONFIGURED = 2
 CRASHED = 70
 CUT_SHORT = 128  # plus the number of the signal
+
+_START_FAULTS = (OSError, TlsError, TokensError)
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Told = TypeVar("Told", bound=Settings, contravariant=True)
@@ -56,6 +59,7 @@ def run(serve: Serve[AnySettings], config_class: type[AnySettings], argv: Sequen
     try:
         descriptors, flags = _inherited(sys.argv[1:] if argv is None else argv)
         config = load(config_class, flags, os.environ)
+        name = config.name or name
         set_up_logs(name, config.log_level)
         check_files(config.tls)
         return trio.run(_live, partial(serve, config, stop=life.stop), life, name, descriptors)
@@ -127,6 +131,7 @@ async def _watch_parent(descriptor: int, life: _Life) -> None:
         with suppress(trio.BrokenResourceError):
             while await pipe.receive_some():
                 pass
+    log.warning("parent_gone")
     life.ask("parent_gone")
 
 
@@ -158,7 +163,7 @@ def _post_mortem(name: str, error: Exception, life: _Life) -> int:
     if setting and not life.started:
         sys.stderr.write(f"{name}: {setting}\n")
         return MISCONFIGURED
-    if not life.started and all(isinstance(cause, OSError | TlsError) for cause in causes):
+    if not life.started and all(isinstance(cause, _START_FAULTS) for cause in causes):
         sys.stderr.write(f"{name}: cannot start: {_in_words(causes[0])}\n")
         return NOT_STARTED
     log.critical("crashed", exc_info=error)

@@ -65,4 +65,14 @@ Token = Annotated[
     ),
 ]
 
+Source = Annotated[
+    str, typer.Option("--source", metavar="ID", help="Who sends: the source_id of the envelopes.", show_default=False)
+]
+
+Instance = Annotated[str, typer.Option("--instance", metavar="ID", help="Which copy of the source sends.")]
+
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Tag every envelope with this. Repeatable.")
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]

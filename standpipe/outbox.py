@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import trio
 
@@ -162,3 +163,20 @@ async def open_shipment(system: System) -> AsyncIterator[Shipment]:
         yield shipment
         await shipment.finish(system)
         nursery.cancel_scope.cancel()
+
+
+@dataclass(slots=True)
+class Undeliverable:
+    """Stands in for a `Shipment` where there is nobody to ship to: counts what is put in."""
+
+    trouble: str
+    put_total: int = 0
+
+    @property
+    def lost(self) -> int:
+        """All of it."""
+        return self.put_total
+
+    def put(self, batch: bytes, count: int) -> None:  # noqa: ARG002 - as `Shipment.put`
+        """Count a batch."""
+        self.put_total += count

@@ -39,9 +39,7 @@ class Origin:
 
     def envelope(self, timestamp: int) -> v2.Envelope:
         """Begin an envelope."""
-        return v2.Envelope(
-            timestamp=timestamp, source_id=self.source_id, instance_id=self.instance_id, tags=self.tags
-        )
+        return v2.Envelope(timestamp=timestamp, source_id=self.source_id, instance_id=self.instance_id, tags=self.tags)
 
 
 def parse_origin(source: str, instance: str, tags: Sequence[str]) -> Origin:

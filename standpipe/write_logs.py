@@ -18,18 +18,19 @@ _ENVELOPE_BYTES = 24  # of an envelope beside its line and its head: tags, lengt
 class LogWriter:
     """Writes the lines of one origin, each stamped later than the one before, however the clock goes."""
 
-    def __init__(self, head: bytes, now_ns: Callable[[], int], *, batch_lines: int = BATCH_LINES) -> None:
+    def __init__(self, head: bytes, now_ns: Callable[[], int], *, err: bool, batch_lines: int = BATCH_LINES) -> None:
         self._head = head
         self._now_ns = now_ns
+        self._err = err
         self._batch_lines = batch_lines
         self._next_ns = 0
 
-    def write(self, lines: Sequence[bytes], *, err: bool) -> Iterator[tuple[bytes, int]]:
+    def write(self, lines: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
         """Write lines as batches of a moderate size, each with its count of envelopes."""
         for group in grouped(lines, self._batch_lines, len(self._head) + _ENVELOPE_BYTES):
             timestamp = max(self._now_ns(), self._next_ns)
             self._next_ns = timestamp + len(group)
-            yield kernel.log_batch(group, self._head, timestamp, err), len(group)
+            yield kernel.log_batch(group, self._head, timestamp, self._err), len(group)
 
 
 def grouped(lines: Sequence[bytes], most: int, overhead: int) -> Iterator[Sequence[bytes]]:

@@ -116,7 +116,8 @@ class FileSet:
             source = self._source_of.get(position.pattern)
             if source is None or key in self._files:
                 continue
-            if (path := find_renamed(position.path, key)) is None:
+            path = find_renamed(position.path, key)
+            if path is None or not position.fingerprint.size:  # without one, the inode may be another file's by now
                 log.info("file_gone", path=printable(position.path), read=position.offset)
             else:
                 self._read_on(Sighting(position.path, key, Stamp(0, 0), source, position.pattern), path, position, now)

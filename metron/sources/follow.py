@@ -128,9 +128,8 @@ class FollowedFile:
         return self.stamp
 
     def continues(self) -> bool:
-        """Whether the open file is beyond doubt the one whose position was given, with more to read."""
-        known = self._fingerprint.size > 0 and self._fingerprint.matches(self._first_bytes())
-        return known and self.look().size > self.offset
+        """Whether the open file begins as it did, and goes on after what was read."""
+        return self._fingerprint.matches(self._first_bytes()) and self.look().size > self.offset
 
     def read(self, now: float, chunk_bytes: int) -> tuple[list[Reading], int]:
         """Read the next chunk of the open file; returns its lines and its size. Afterwards see `at_end`."""

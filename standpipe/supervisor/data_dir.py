@@ -34,11 +34,7 @@ async def claim(data_dir: Path) -> AsyncIterator[int]:
     The lock is that of a file, and yielded: whoever inherits it holds it too. So a directory is free only when the last
     component is gone, even if `up` itself was killed.
     """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise CommandFailed(f"{error.filename or data_dir}: {error.strerror or error}") from error
+    handle = _open_lock(data_dir)
     try:
         await _lock(handle, data_dir)
         os.pwrite(handle, b"%-20d\n" % os.getpid(), 0)
@@ -46,6 +42,14 @@ async def claim(data_dir: Path) -> AsyncIterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def _open_lock(data_dir: Path) -> int:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CommandFailed(f"{error.filename or data_dir}: {error.strerror or error}") from error
 
 
 async def _lock(handle: int, data_dir: Path) -> None:

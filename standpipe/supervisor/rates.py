@@ -12,7 +12,8 @@ _IN_THE_MIDDLE = ("doppler", "metron", "traffic_controller")
 """Where the flow is measured: at the Dopplers, or where it can be if none run here."""
 
 
-class Flow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Flow:
     """What one component, or several, did so far; `held` is what they hold now."""
 
     came: int = 0
@@ -20,8 +21,14 @@ class Flow(NamedTuple):
     dropped: int = 0
     held: int = 0
 
-    def __add__(self, other: tuple[int, ...]) -> Flow:  # type: ignore[override]  # adds up, where tuples concatenate
-        return Flow(*map(sum, zip(self, other, strict=True)))
+    def __add__(self, other: Flow) -> Flow:
+        return Flow(
+            self.came + other.came, self.went + other.went, self.dropped + other.dropped, self.held + other.held
+        )
+
+    def died(self) -> Flow:
+        """What is left when the component is dead: what it held is gone."""
+        return Flow(self.came, self.went, self.dropped + self.held)
 
 
 class Rates(NamedTuple):
@@ -59,7 +66,7 @@ class Meter:
         if last := self._readings.get(component):
             earlier = last.earlier
             if last.incarnation != book["incarnation"]:
-                earlier = last.total._replace(held=0)
+                earlier = last.total.died()
         self._rooms[component] = room
         self._readings[component] = _Reading(book["incarnation"], flow_of(book), earlier)
 

@@ -30,7 +30,7 @@ class UpSettings(Section):
     ports: Literal["default", "auto"] = "default"
     """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
 
-    only: list[str] = []
+    only: tuple[str, ...] = ()
     """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`. Without any: everything."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,9 +13,10 @@ import trio
 
 from plumbing.tls import TlsFiles
 from standpipe.supervisor.books import keep_books, save_book
-from standpipe.supervisor.child import Child, Surroundings
-from standpipe.supervisor.data_dir import LEDGER_DIR, DataDir
+from standpipe.supervisor.child import Child, StartFailed, Surroundings
+from standpipe.supervisor.data_dir import LEDGER_DIR
 from standpipe.supervisor.plan import FLOW, Component, Plan, dialable
+from standpipe.supervisor.rates import flow_of
 from standpipe.system import CERTS_DIR
 
 log = structlog.get_logger(__name__)
@@ -47,14 +49,22 @@ class Supervisor:
 
     async def start(self, components: Iterable[Component]) -> None:
         """Start some components at once, and wait until all of them accept work. Raises `StartFailed`."""
-        started = [Child(component, self._surroundings) for component in components]
-        self._children += started
-        try:
-            async with trio.open_nursery() as starting:
-                for child in started:
-                    starting.start_soon(self._nursery.start, child.run)
-        except* StartFailed as failures:
-            raise failures.exceptions[0] from None
+        children = [Child(component, self._surroundings) for component in components]
+        self._children += children
+        failures: list[StartFailed] = []
+
+        async def start(child: Child) -> None:
+            try:
+                await self._nursery.start(child.run)
+            except StartFailed as failure:
+                failures.append(failure)
+                starting.cancel_scope.cancel()
+
+        async with trio.open_nursery() as starting:
+            for child in children:
+                starting.start_soon(start, child)
+        if failures:
+            raise failures[0]
 
     async def stop(self) -> None:
         """Let all of them drain and end, those first whose envelopes the others take; kill who takes too long."""
@@ -73,3 +83,55 @@ class Supervisor:
                 log.error("killed", component=child.name, after_s=KILL_AFTER_S)
                 child.kill()
         await _ended(self._children)
+
+
+async def start_all(supervisor: Supervisor, plan: Plan) -> None:
+    """Start a plan's components, the Dopplers first because the others dial them."""
+    await supervisor.start(plan.dopplers)
+    started = {child.name: supervisor.endpoints[child.name] for child in supervisor.children}
+    await supervisor.start(plan.others_dialling(started))
+
+
+@asynccontextmanager
+async def open_supervisor(
+    data_dir: Path,
+    *,
+    pass_on: Callable[[str, str], None],
+    heard: Callable[[Child], None] = lambda _: None,
+    keepsakes: Sequence[int] = (),
+) -> AsyncIterator[Supervisor]:
+    """Supervise what is started in the block. On leaving it everything is stopped; cancelling it kills.
+
+    `pass_on` shows what the components write, `heard` is called with each whose ledger was read.
+    """
+    read_end, write_end = os.pipe()
+    surroundings = Surroundings(
+        pass_on=pass_on, bury=partial(_bury, data_dir / LEDGER_DIR), lifeline=read_end, keepsakes=keepsakes
+    )
+    try:
+        async with trio.open_nursery() as nursery:
+            supervisor = Supervisor(nursery, surroundings)
+            tls = TlsFiles.named(data_dir / CERTS_DIR, "client")
+            nursery.start_soon(keep_books, lambda: supervisor.children, tls, heard)
+            try:
+                yield supervisor
+            finally:
+                await supervisor.stop()
+            nursery.cancel_scope.cancel()
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+async def _bury(directory: Path, child: Child) -> None:
+    """Keep the last book of a component that died: it says what it held, which is lost."""
+    book, child.book = child.book, None
+    if book is None:
+        return
+    path = save_book(directory, book)
+    log.warning("last_book_kept", component=child.name, held=flow_of(book).held, path=str(path))
+
+
+async def _ended(children: Iterable[Child]) -> None:
+    for child in children:
+        await child.ended.wait()

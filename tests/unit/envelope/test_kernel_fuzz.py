@@ -205,14 +205,14 @@ def test_bytes_nobody_admitted_are_refused_at_worst(batch: bytes) -> None:
         outcome(function, batch, *arguments)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(batches)
 def test_every_prefix_of_a_batch_is_admitted_or_refused_alike(batch: bytes) -> None:
     for size in range(len(batch)):
         assert outcome(compiled.admit, batch[:size]) == outcome(reference.admit, batch[:size])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(forgers.map(Forger.envelope))
 def test_every_prefix_of_an_envelope_is_kept_or_cut_out_alike(envelope: bytes) -> None:
     for size in range(len(envelope)):

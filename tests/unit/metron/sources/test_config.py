@@ -17,7 +17,9 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert source.paths == [f"{tmp_path}/logs/*.log", "/home/me/x.log"]
 
 
-@pytest.mark.parametrize("bad", [{"paths": []}, {"paths": [""]}, {"source_id": ""}, {"start": "middle"}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "bad", [{"paths": []}, {"paths": [""]}, {"source_id": ""}, {"start": "middle"}, {"colour": "red"}]
+)
 def test_mistakes_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):
         FileSource.model_validate({"paths": ["/x"], "source_id": "app", **bad})

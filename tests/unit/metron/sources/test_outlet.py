@@ -41,7 +41,9 @@ async def test_a_run_without_lines_settles_at_once_and_sends_nothing() -> None:
     outlet = FakeOutlet(settles=False)
     settled: list[bool] = []
 
-    await LogSender(outlet, SourceCounts(), lambda: 0).send(Run([], 5), HEAD, err=False, settled=lambda: settled.append(True))
+    await LogSender(outlet, SourceCounts(), lambda: 0).send(
+        Run([], 5), HEAD, err=False, settled=lambda: settled.append(True)
+    )
 
     assert settled == [True]
     assert outlet.batches == []

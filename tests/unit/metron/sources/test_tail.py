@@ -1,12 +1,16 @@
 """Lines out of chunks, fingerprints, and offsets that settle."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metron.sources.tail import FINGERPRINT_BYTES, MAX_RUN_LINES, Fingerprint, LineSplitter, Run, Settlement
 
-texts = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"\x00", b"\xff", b"line", b"longer line"])).map(b"".join)
+texts = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"\x00", b"\xff", b"line", b"longer line"])).map(
+    b"".join
+)
 limits = st.integers(1, 12)
 
 
@@ -15,12 +19,14 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     content = draw(texts | st.binary(max_size=200))
     cuts = sorted(draw(st.lists(st.integers(0, len(content)), max_size=8)))
     edges = [0, *cuts, len(content)]
-    return content, [content[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return content, [content[start:end] for start, end in pairwise(edges)]
 
 
 def expected_lines(content: bytes, limit: int) -> list[bytes]:
     complete = [line.removesuffix(b"\r") for line in content.split(b"\n")[:-1]]
-    return [piece for line in complete for piece in ([line[at : at + limit] for at in range(0, len(line), limit)] or [b""])]
+    return [
+        piece for line in complete for piece in ([line[at : at + limit] for at in range(0, len(line), limit)] or [b""])
+    ]
 
 
 def lines_of(runs: list[Run]) -> list[bytes]:
@@ -42,7 +48,7 @@ def test_any_chunking_of_any_content_gives_the_same_lines(case: tuple[bytes, lis
 
 @given(chunked(), limits)
 def test_offsets_add_up_after_every_run(case: tuple[bytes, list[bytes]], limit: int) -> None:
-    content, chunks = case
+    _, chunks = case
     splitter = LineSplitter(limit)
     fed = 0
     for chunk in chunks:

@@ -1,0 +1,136 @@
+"""The load generator: sends ready-made batches over one `BatchSender` stream, on schedule.
+
+It never skips: a batch that is late is sent at once, and how late it was is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import grpc
+
+from benchmarks.worker import Answer, Loop, arguments, client_files, obey
+from benchmarks.workload import make_batches
+from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
+from plumbing.acks import ACKS_METADATA
+from plumbing.grpc_client import connected, open_channel
+from plumbing.ingress_client import BATCH_SENDER
+
+_EARLY_S = 0.0005  # the loop's timers count in milliseconds: half of one too early is on time
+
+
+class Sender:
+    """One stream, and how far it has got."""
+
+    def __init__(self, batches: list[bytes], size: int, *, stamped: bool) -> None:
+        self.sent = 0
+        self._next_batch = _stamping(batches) if stamped else _cycling(batches)
+        self._size = size
+        self._late_s = 0.0
+        self._most_late_s = 0.0
+        self._running = False
+        self._stopped = False
+        self._error = ""
+        self._loop = Loop()
+
+    async def _open(self, address: str, server_name: str, certs: Any, acks: bool) -> None:
+        channel = open_channel(address, client_files(certs), server_name)
+        await connected(channel, address)
+        self._channel = channel  # a channel nobody holds is closed
+        self._call = channel.stream_stream(BATCH_SENDER)(metadata=(ACKS_METADATA,) if acks else None)
+        self._ears = asyncio.ensure_future(self._listen())
+
+    async def _listen(self) -> None:
+        """Take acknowledgements off the stream; its end is an error, for we do not end it."""
+        while await self._call.read() is not grpc.aio.EOF:
+            pass
+        self._failed(f"stream ended: {await self._call.code()} {await self._call.details()}")
+
+    def open(self, address: str, server_name: str, certs: Any, acks: bool) -> None:
+        self._loop.run(self._open(address, server_name, certs, acks))
+
+    def start(self, rate: float, seconds: float) -> Answer:
+        """Begin to send `rate` envelopes a second for so many seconds."""
+        self._running, self._stopped, self._most_late_s = True, False, 0.0
+        self._loop.start(self._send(rate, seconds), self._failed)
+        return {"total": self._batches(rate, seconds) * self._size}
+
+    def progress(self) -> Answer:
+        return {
+            "sent": self.sent,
+            "running": self._running,
+            "late_s": round(self._late_s, 4),
+            "most_late_s": round(self._most_late_s, 4),
+            "error": self._error,
+        }
+
+    def stop(self) -> Answer:
+        """Send no more of the present run."""
+        self._stopped = True
+        return {}
+
+    def _batches(self, rate: float, seconds: float) -> int:
+        return max(1, round(rate * seconds / self._size))
+
+    async def _send(self, rate: float, seconds: float) -> None:
+        write, next_batch, size, now = self._call.write, self._next_batch, self._size, time.monotonic
+        interval_s = size / rate
+        start = now()
+        for index in range(self._batches(rate, seconds)):
+            ahead_s = start + index * interval_s - now()
+            if ahead_s > _EARLY_S:
+                await asyncio.sleep(ahead_s)
+            elif -ahead_s > self._most_late_s:
+                self._most_late_s = -ahead_s
+            self._late_s = max(0.0, -ahead_s)
+            await write(next_batch())
+            self.sent += size
+            if self._stopped:
+                break
+        self._running = False
+
+    def _failed(self, error: str) -> None:
+        self._error = self._error or error
+        self._running = False
+
+
+def _cycling(batches: list[bytes]) -> Callable[[], bytes]:
+    turn = count()
+    return lambda: batches[next(turn) % len(batches)]
+
+
+def _stamping(batches: list[bytes]) -> Callable[[], bytes]:
+    """Give every envelope the time at which it is sent."""
+    parsed = [EnvelopeBatch.FromString(batch) for batch in batches]
+    turn = count()
+
+    def stamped() -> bytes:
+        batch = parsed[next(turn) % len(parsed)]
+        now_ns = time.time_ns()
+        for envelope in batch.batch:
+            envelope.timestamp = now_ns
+        return batch.SerializeToString()
+
+    return stamped
+
+
+def main() -> None:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--server-name", required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--bare", action="store_true", help="without the tags that an agent adds")
+    parser.add_argument("--stamped", action="store_true", help="with the time of sending for a timestamp")
+    parser.add_argument("--acks", action="store_true", help="ask for acknowledgements, as our own clients do")
+    given = parser.parse_args()
+    batches = make_batches(tagged=not given.bare, size=given.batch_size)
+    sender = Sender(batches, given.batch_size, stamped=given.stamped)
+    sender.open(given.address, given.server_name, given.certs, given.acks)
+    obey({"start": sender.start, "progress": sender.progress, "stop": sender.stop})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The command `standpipe`: gives every command its name, and every error one line and an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from plumbing.logs import set_up_logs
+from standpipe.commands.certs import certs
+from standpipe.commands.demo import demo
+from standpipe.commands.emit import emit
+from standpipe.commands.firehose import firehose, tail
+from standpipe.commands.ledger import ledger
+from standpipe.commands.run import run
+from standpipe.commands.token import create, list_tokens, revoke
+from standpipe.commands.top import top
+from standpipe.commands.up import up
+from standpipe.commands.version import version, version_of
+from standpipe.errors import CommandFailed
+
+INTERRUPTED = 130
+
+EXIT_CODES = """\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage, or a wrong setting
+  3  not running, or it does not answer
+  4  access denied
+  128 + n  ended by signal n
+`standpipe run` exits as its command does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what goes wrong is one line on stderr."""
+    set_up_logs("standpipe", "error")
+    try:
+        code = typer.main.get_command(app).main(args=argv, prog_name="standpipe", standalone_mode=False)
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:
+        return _explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: BaseException) -> int:
+    """Print what a person can act on and return its exit code; raise again what is a fault of ours."""
+    for cause in _causes(error):
+        match cause:
+            case KeyboardInterrupt():
+                return INTERRUPTED
+            case typer.Exit():
+                return cause.exit_code
+            case CommandFailed():
+                return _complain("standpipe", str(cause), cause.exit_code)
+            case typer.TyperException() if not cause.format_message():
+                return cause.exit_code  # no arguments: the help has been printed
+            case typer.TyperException():
+                path = context.command_path if (context := getattr(cause, "ctx", None)) else "standpipe"
+                return _complain(path, f"{cause.format_message()} (see `{path} --help`)", cause.exit_code)
+    raise error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Take apart what nurseries put together."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    else:
+        yield error
+
+
+def _complain(who: str, message: str, exit_code: int) -> int:
+    sys.stderr.write(f"{who}: {' '.join(message.split())}\n")
+    return exit_code
+
+
+def reflow(docstring: str | None) -> str:
+    """Make help of a docstring: a paragraph becomes one line, save an indented one, which is an example."""
+    paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
+    flowing = (each if each.startswith("  ") else " ".join(each.split()) for each in paragraphs)
+    return escape("\n\n".join(flowing))
+
+
+def _new_app(**settings: Any) -> typer.Typer:
+    names = {"help_option_names": ["-h", "--help"]}
+    return typer.Typer(context_settings=names, pretty_exceptions_enable=False, rich_markup_mode="rich", **settings)
+
+
+def _register(
+    to: typer.Typer, name: str, command: Callable[..., None], panel: str | None = None, **settings: Any
+) -> None:
+    to.command(name, help=reflow(command.__doc__), rich_help_panel=panel, **settings)(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"standpipe {version_of('standpipe')}\n")
+        raise typer.Exit
+
+
+def _begin(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Stream logs and metrics: from agents through Dopplers to whoever reads them, delivered or counted.
+
+    Try `standpipe up` in one terminal, `standpipe firehose` in another, and `standpipe emit` in a third.
+    """
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help())
+
+
+app = _new_app(epilog=escape(EXIT_CODES), invoke_without_command=True, add_completion=True)
+app.callback(help=reflow(_begin.__doc__))(_begin)
+
+_register(app, "up", up, "Run")
+_register(app, "demo", demo, hidden=True)
+
+_register(app, "emit", emit, "Send")
+_register(app, "run", run, "Send", context_settings={"allow_interspersed_args": False})
+
+_register(app, "firehose", firehose, "Read")
+_register(app, "tail", tail, "Read")
+
+_register(app, "top", top, "Operate")
+_register(app, "ledger", ledger, "Operate")
+_register(app, "certs", certs, "Operate")
+_register(app, "version", version, "Operate")
+
+_tokens = _new_app(no_args_is_help=True)
+_register(_tokens, "create", create)
+_register(_tokens, "list", list_tokens)
+_register(_tokens, "revoke", revoke)
+app.add_typer(
+    _tokens,
+    name="token",
+    help="Make, list and revoke the tokens that readers present.",
+    rich_help_panel="Operate",
+)

@@ -1,0 +1,1 @@
+"""The supervisor: starts every component as a process, keeps it running, and stops all of them in order."""

@@ -1,0 +1,71 @@
+"""Run components in this process, on free ports, for the time of a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import trio
+
+import doppler
+import metron
+import traffic_controller
+from plumbing.lifecycle import Ports
+from plumbing.tls import TlsFiles, client_context
+
+_LEAVES = {"doppler": "doppler", "metron": "metron", "traffic_controller": "trafficcontroller"}
+_ROOMS: Mapping[str, Any] = {"doppler": doppler, "metron": metron, "traffic_controller": traffic_controller}
+
+
+@asynccontextmanager
+async def running(room: str, certs: Path, **settings: Any) -> AsyncIterator[Ports]:
+    """Run one component with `settings`; yields its ports once it accepts work, and drains it on leaving."""
+    files = TlsFiles.named(certs, _LEAVES[room])
+    config = _ROOMS[room].Config(
+        **{"listen": "127.0.0.1:0", "tls_ca": files.ca, "tls_cert": files.cert, "tls_key": files.key, **settings}
+    )
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        ports = await nursery.start(partial(_ROOMS[room].serve, config, stop=stop))
+        try:
+            yield ports
+        finally:
+            stop.set()
+
+
+def dial(address: str, certs: Path, server_name: str) -> grpc.Channel:
+    """Open a plain synchronous channel, as a client of the original's would."""
+    files = TlsFiles.named(certs, "client")
+    credentials = grpc.ssl_channel_credentials(
+        files.ca.read_bytes(), private_key=files.key.read_bytes(), certificate_chain=files.cert.read_bytes()
+    )
+    options = [("grpc.ssl_target_name_override", server_name), ("grpc.max_send_message_length", -1)]
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+async def get(ports: Ports, certs: Path, path: str) -> Any:
+    """Ask a component's admin port: JSON, or text where it is none."""
+    files = TlsFiles.named(certs, "client")
+    async with httpx.AsyncClient(verify=client_context(files.ca, files.cert, files.key)) as client:
+        response = await client.get(f"https://{ports['admin']}{path}")
+    response.raise_for_status()
+    return response.json() if "json" in response.headers["content-type"] else response.text
+
+
+async def accounts(ports: Ports, certs: Path) -> dict[str, dict[str, Any]]:
+    """Read a component's books: account name → account. Each must balance at any moment."""
+    book = await get(ports, certs, "/ledger")
+    assert all(account["balance"] == 0 for account in book["accounts"]), book
+    return {account["account"]: account for account in book["accounts"]}
+
+
+async def eventually(condition: Any, *, within_s: float = 10.0) -> None:
+    """Wait until an async condition holds; it is asked again and again."""
+    with trio.fail_after(within_s):
+        while not await condition():
+            await trio.sleep(0.01)
