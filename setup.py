@@ -6,4 +6,8 @@ With no C compiler, installation goes on and the pure-Python reference runs inst
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("envelope._compiled", ["envelope/_compiled.pyx"], optional=True, extra_compile_args=["-O3"])])
+setup(
+    ext_modules=[
+        Extension("envelope._compiled", ["envelope/_compiled.pyx"], optional=True, extra_compile_args=["-O3"])
+    ]
+)

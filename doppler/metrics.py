@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from doppler.router import Router
 from plumbing.ingress_server import IngressCounts
-from plumbing.ledger import total
+from plumbing.ledger import Account, total
 from plumbing.metrics import Metrics
 
 
 def expose(metrics: Metrics, counts: IngressCounts, router: Router) -> None:
     """Register them; each is read when scraped."""
-    books = lambda: total("all", "subscription", router.accounts())  # noqa: E731 - one expression, three readers
+
+    def books() -> Account:
+        return total("all", "subscription", router.accounts())
+
     metrics.counter("doppler_envelopes_received_total", "Envelopes taken in.", lambda: counts.received)
     metrics.counter("doppler_messages_received_total", "gRPC messages taken in.", lambda: counts.messages)
     metrics.counter("doppler_envelopes_owed_total", "Envelopes owed to subscriptions.", lambda: books().received)
@@ -26,4 +29,9 @@ def expose(metrics: Metrics, counts: IngressCounts, router: Router) -> None:
     metrics.gauge("doppler_envelopes_held", "Envelopes waiting for subscriptions.", lambda: books().held)
     metrics.gauge("doppler_subscriptions", "Subscriptions, lingering ones included.", lambda: router.subscriptions)
     metrics.gauge("doppler_readers", "Open subscriber streams.", lambda: router.readers)
+    metrics.counter(
+        "doppler_ingress_streams_broken_total",
+        "Streams whose client vanished or sent a message over the limit.",
+        lambda: counts.broken_streams,
+    )
     metrics.gauge("doppler_ingress_streams", "Open ingress streams.", lambda: counts.streams)

@@ -198,11 +198,11 @@ def _table(subscriptions: Iterable[Subscription]) -> Table:
     for subscription in subscriptions:
         for occurrence, interest in enumerate(subscription.request.interests):
             seen_before = subscription.request.interests[:occurrence].count(interest)
-            shard = subscription.request.shard_id or (id(subscription), seen_before)
+            shard: object = subscription.request.shard_id or (id(subscription), seen_before)
             members = sharing.setdefault((interest, shard), [])
             if subscription not in members:
                 members.append(subscription)
-    routes: dict[tuple[bytes | None, int | None, object, tuple[int, ...]], Route] = {}
+    routes: dict[object, Route] = {}
     table = Table()
     for (interest, shard), members in sharing.items():
         same = (interest.source, interest.name_hash, shard, tuple(id(member) for member in members))

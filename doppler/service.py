@@ -55,7 +55,14 @@ async def serve(
         async with serve_grpc(island, config.listen, config.tls, services, grace_s=config.drain_grace_s) as address:
             books = partial(island.call, lambda: incarnation.book(_accounts(counts, router)))
             admin = await background.start(
-                partial(serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health)
+                partial(
+                    serve_admin,
+                    config.admin_listen,
+                    config.tls,
+                    registry=metrics.registry,
+                    ledger=books,
+                    health=Health,
+                )
             )
             background.start_soon(_expire_lingering, island, router)
             task_status.started({"listen": address, "admin": admin})

@@ -44,7 +44,7 @@ class Subscription:
         """Whether it is kept when its last reader leaves: only named ones are."""
         return bool(self.request.shard_id)
 
-    def offer(self, batch: bytes, count: int, kinds: int) -> None:
+    def offer(self, batch: bytes, count: int, kinds: int) -> None:  # noqa: ARG002 - named readers need the kinds
         """Owe these envelopes to the readers."""
         self.received += count
         self._diode.put(Parcel(batch, count))
@@ -139,7 +139,7 @@ class DeterministicSubscription(Subscription):
             self._diode = self.readers[0].diode
         self._lost_by_leavers += diode.dropped_total
         for parcel in diode.take(diode.held_bytes):
-            self._distribute(parcel.batch, parcel.count, Kind.ALL)
+            self._distribute(parcel.batch, parcel.envelopes, Kind.ALL)
 
     @property
     def dropped(self) -> int:

@@ -18,9 +18,7 @@ def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
         labels=("reason",),
     )
     metrics.gauge("metron_envelopes_held", "Envelopes waiting for a Doppler.", lambda: agent.diode.held)
-    metrics.gauge(
-        "metron_envelopes_in_flight", "Envelopes sent and not confirmed.", lambda: agent.account().in_flight
-    )
+    metrics.gauge("metron_envelopes_in_flight", "Envelopes sent and not confirmed.", lambda: agent.account().in_flight)
     metrics.counter(
         "metron_envelopes_returned_total",
         "Envelopes taken back from broken streams and sent again.",
@@ -34,4 +32,21 @@ def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
     metrics.gauge(
         "metron_doppler_connections", "Open links to Dopplers.", lambda: sum(link.connected for link in agent.links)
     )
+    metrics.counter(
+        "metron_ingress_streams_broken_total",
+        "Streams whose client vanished or sent a message over the limit.",
+        lambda: agent.doors.broken_streams,
+    )
     metrics.gauge("metron_ingress_streams", "Open ingress streams.", lambda: agent.doors.streams)
+    metrics.counter("metron_lines_read_total", "Lines of files and standard input read.", lambda: sources.lines_read)
+    metrics.counter("metron_gauges_read_total", "Gauges of this machine read.", lambda: sources.gauges_read)
+    metrics.gauge("metron_files_open", "Followed files open now.", lambda: sources.files_open)
+    metrics.counter("metron_file_rotations_total", "New files in a followed path.", lambda: sources.rotations)
+    metrics.counter("metron_file_truncations_total", "Followed files cut short.", lambda: sources.truncations)
+    metrics.counter("metron_long_lines_total", "Lines sent in pieces.", lambda: sources.long_lines)
+    metrics.counter(
+        "metron_source_errors_total",
+        "Files and readings that could not be read, by reason.",
+        lambda: {(reason,): float(count) for reason, count in sources.errors.items()},
+        labels=("reason",),
+    )

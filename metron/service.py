@@ -45,7 +45,14 @@ async def serve(
         async with serve_grpc(island, config.listen, config.tls, {INGRESS: ingress.service()}, grace_s=1.0) as address:
             books = partial(island.call, lambda: incarnation.book([agent.account(), *agent.link_accounts()]))
             admin = await background.start(
-                partial(serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health)
+                partial(
+                    serve_admin,
+                    config.admin_listen,
+                    config.tls,
+                    registry=metrics.registry,
+                    ledger=books,
+                    health=Health,
+                )
             )
             outlet = AgentOutlet(island, agent, config.source_window_bytes)
             async with trio.open_nursery() as reading:

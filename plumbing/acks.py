@@ -57,7 +57,7 @@ class Window:
         self._messages.append(parcels)
         self._sent += 1
         for parcel in parcels:
-            self.in_flight += parcel.count
+            self.in_flight += parcel.envelopes
             self.in_flight_bytes += len(parcel.batch)
 
     def acknowledge(self, messages: int) -> int:
@@ -72,7 +72,7 @@ class Window:
             self._acked += 1
             parcels = self._messages.popleft()
             for parcel in parcels:
-                delivered += parcel.count
+                delivered += parcel.envelopes
                 self.in_flight_bytes -= len(parcel.batch)
             settle(parcels)
         self.in_flight -= delivered

@@ -72,7 +72,7 @@ async def serve_admin(
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         raise OSError(error.errno, error.strerror, f"admin_listen {listen}") from error
-    for listener in []:
+    for listener in listeners:
         if sys.platform == "linux":  # hypercorn shields its sends from cancellation: this is what bounds them
             listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_S * 1000))
     task_status.started(join_listen(*listeners[0].socket.getsockname()[:2]))

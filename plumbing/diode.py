@@ -15,7 +15,7 @@ class Parcel(NamedTuple):
     """A serialised `EnvelopeBatch`, how many envelopes it holds, and who wants to know that it left our hands."""
 
     batch: bytes
-    count: int
+    envelopes: int
     settled: Callable[[], None] | None = None
 
 
@@ -53,8 +53,8 @@ class Diode:
     def put(self, parcel: Parcel) -> None:
         """Append `parcel`, dropping the oldest ones where there is no room for it."""
         self._parcels.append(parcel)
-        self.put_total += parcel.count
-        self.held += parcel.count
+        self.put_total += parcel.envelopes
+        self.held += parcel.envelopes
         self.held_bytes += len(parcel.batch)
         if self.held > self.capacity or self.held_bytes > self.capacity_bytes:
             self._make_room()
@@ -76,7 +76,7 @@ class Diode:
     def give_back(self, parcels: Iterable[Parcel]) -> None:
         """Put parcels that were taken and not delivered in front again, in their order; the bound still holds."""
         returned = list(parcels)
-        count = sum(parcel.count for parcel in returned)
+        count = sum(parcel.envelopes for parcel in returned)
         self._parcels.extendleft(reversed(returned))
         self.taken_total -= count
         self.held += count
@@ -96,7 +96,7 @@ class Diode:
     def _removed(self, taken: list[Parcel]) -> None:
         count = size = 0
         for parcel in taken:
-            count += parcel.count
+            count += parcel.envelopes
             size += len(parcel.batch)
         self.held -= count
         self.held_bytes -= size
@@ -105,9 +105,9 @@ class Diode:
     def _make_room(self) -> None:
         while (self.held > self.capacity or self.held_bytes > self.capacity_bytes) and len(self._parcels) > 1:
             oldest = self._parcels.popleft()
-            self.held -= oldest.count
+            self.held -= oldest.envelopes
             self.held_bytes -= len(oldest.batch)
-            self.dropped_total += oldest.count
+            self.dropped_total += oldest.envelopes
             _settle(oldest)
 
 

@@ -137,7 +137,7 @@ class Feed:
 
     async def _keep_reading(self, address: str) -> None:
         backoff = Backoff(self._dopplers.rng)
-        while not self._leaving:
+        while True:
             try:
                 await self._read(address, backoff)
                 error = "stream ended"

@@ -143,7 +143,7 @@ class IngressStream:
         """End the stream and take back what has not arrived."""
         self._call.cancel()
         parcels = self._window.abandon()
-        self._counts.returned += sum(parcel.count for parcel in parcels)
+        self._counts.returned += sum(parcel.envelopes for parcel in parcels)
         return parcels
 
     async def _send(self, diode: SharedDiode, recycle_after: int) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +38,8 @@ class IngressCounts:
     """Envelopes that do not parse; a message whose framing is broken counts as one."""
     messages: int = 0
     streams: int = 0
+    broken_streams: int = 0
+    """Streams that did not end in good order: the client vanished, or sent a message over the limit."""
 
 
 class Ingress:
@@ -49,6 +50,7 @@ class Ingress:
         self._counts = counts
         self._unary_send = unary_send
         self._streams: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     def service(self) -> Service:
         """Give the methods to be served under the name `INGRESS`."""
@@ -60,6 +62,7 @@ class Ingress:
 
     def close(self) -> None:
         """Finish every open stream in good order: what was not read stays with its sender."""
+        self._closing = True
         for task in self._streams:
             task.cancel()
 
@@ -88,13 +91,21 @@ class Ingress:
         self._streams.add(task)
         self._counts.streams += 1
         try:
-            with suppress(asyncio.CancelledError):  # close(), or the peer is gone: either way, done
-                await self._read_all(context, to_batch, acker)
+            await self._read_all(context, to_batch, acker)
+            await self._conclude(context, acker)
+        except asyncio.CancelledError:
+            if not self._closing:
+                self._counts.broken_streams += 1
+                raise
+            await self._conclude(context, acker)
         finally:
             self._streams.discard(task)
             self._counts.streams -= 1
             if teller is not None:
                 teller.cancel()
+
+    async def _conclude(self, context: grpc.aio.ServicerContext, acker: Acker | None) -> None:
+        """Say what has arrived, and give the one answer that an original client waits for."""
         if acker is not None:
             await acker.tell()
         await context.write(b"")

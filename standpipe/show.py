@@ -28,7 +28,7 @@ _BASE_TAGS = ("origin", "deployment", "job", "index", "ip")
 _V1Type = v1.Envelope.EventType
 _WHO_WIDTH = 20
 _KIND_WIDTH = 9
-_SERVER_ERRORS = 500
+SERVER_ERRORS = 500
 
 # What could move the cursor, end the line or turn the text around: C0 without the tab, DEL, C1, separators of lines,
 # marks of direction.
@@ -133,11 +133,13 @@ def _text(value: str | bytes) -> str:
 
 def _unlabelled_source(envelope: v1.Envelope) -> str:
     """Name a source that no tag names; the last resort, the origin, is one that loggregator.md 2.5 does not have."""
-    named = envelope.logMessage.app_id or envelope.containerMetric.applicationId
-    if named:
+    log: v1.LogMessage = envelope.logMessage
+    container: v1.ContainerMetric = envelope.containerMetric
+    http: v1.HttpStartStop = envelope.httpStartStop
+    if named := log.app_id or container.applicationId:
         return _text(named)
-    if envelope.httpStartStop.HasField("applicationId"):
-        uuid: v1.UUID = envelope.httpStartStop.applicationId
+    if http.HasField("applicationId"):
+        uuid: v1.UUID = http.applicationId
         return uuids.text_of(uuid.low, uuid.high)
     if envelope.deployment or envelope.job:
         return f"{_text(envelope.deployment)}/{_text(envelope.job)}"
@@ -254,7 +256,7 @@ def _say_gauge(record: Mapping[str, Any]) -> tuple[str, bool]:
 
 def _say_timer(record: Mapping[str, Any]) -> tuple[str, bool]:
     method, uri, status = record["method"] or "-", record["uri"] or "-", record["status_code"]
-    return f"{method} {uri} {status} {duration_text(record['stop'] - record['start'])}", status >= _SERVER_ERRORS
+    return f"{method} {uri} {status} {duration_text(record['stop'] - record['start'])}", status >= SERVER_ERRORS
 
 
 def _say_container(record: Mapping[str, Any]) -> tuple[str, bool]:

@@ -88,9 +88,7 @@ def _refusal(stream: Stream, token: str | None, verifier: Verifier, now: float) 
 
 
 def _unauthorized(reason: str) -> Refusal:
-    return Refusal(
-        http.HTTPStatus.UNAUTHORIZED, f"You are not authorized. {reason}", {"WWW-Authenticate": "Basic"}
-    )
+    return Refusal(http.HTTPStatus.UNAUTHORIZED, f"You are not authorized. {reason}", {"WWW-Authenticate": "Basic"})
 
 
 def _explain(query: Mapping[str, list[str]]) -> bool:

@@ -192,7 +192,8 @@ class Reader:
         """Close as the original does, with 1000 and no word; or say why, to a client that asked."""
         if not self.stream.explain:
             return CloseCode.NORMAL_CLOSURE, ""
-        return CloseCode.POLICY_VIOLATION, f"slow consumer: {self.counts.held + self.counts.in_flight} envelopes not delivered"
+        undelivered = self.counts.held + self.counts.in_flight
+        return CloseCode.POLICY_VIOLATION, f"slow consumer: {undelivered} envelopes not delivered"
 
     async def _keep_alive(self, scope: trio.CancelScope) -> None:
         while True:

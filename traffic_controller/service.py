@@ -22,7 +22,7 @@ from plumbing.auth import TokenVerifier, presented_token
 from plumbing.config import parse_listen
 from plumbing.egress_client import open_dopplers, open_feed
 from plumbing.island import open_island
-from plumbing.ledger import Account, Incarnation
+from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 from plumbing.tls import server_context
@@ -83,7 +83,14 @@ async def serve(
             )
         )
         admin = await background.start(
-            partial(serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health)
+            partial(
+                serve_admin,
+                config.admin_listen,
+                config.tls,
+                registry=metrics.registry,
+                ledger=books,
+                health=Health,
+            )
         )
         bound = server.listeners[0].socket.getsockname()[1]
         task_status.started({"listen": f"{host}:{bound}", "admin": admin})

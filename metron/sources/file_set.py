@@ -59,6 +59,7 @@ class FileSet:
             self._take_up_renamed(now)
             self._checkpoints.add_patterns(self._source_of)
             self._scanned = True
+            log.info("files_found", count=len(self._files))
         for file in self._files.values():
             if file.key not in found:
                 self._follow_lost(file, now)
@@ -99,7 +100,8 @@ class FileSet:
         self._files[file.key] = file
         if sighting.path in self._paths:
             self._counts.rotations += 1
-        log.info("file_found", path=printable(file.path), size=sighting.stamp.size, start=start.offset)
+        if self._scanned:
+            log.info("file_found", path=printable(file.path), size=sighting.stamp.size)
         if len(self._open) < self._config.max_open_files:
             self._opened(file)  # at once, not when it is read: only an open file can still be read once it is removed
         return file

@@ -3,6 +3,8 @@
 In:    files that grow, are rotated and are cut short, found by globs.
 Out:   one log envelope per line, empty lines too, in the order of each file.
 Drops: nothing that could be read. What was sent and not delivered when the process dies is sent again: at least once.
+       A file that comes and goes between two polls is never seen; nor, after a kill, is one that came after the last
+       save and was renamed before the next start, unless a glob names it still. So let globs cover rotated names too.
 """
 
 from __future__ import annotations

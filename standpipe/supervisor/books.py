@@ -48,7 +48,7 @@ async def read_book(client: httpx.AsyncClient, child: Child) -> Mapping[str, Any
         answer.raise_for_status()
         book: Mapping[str, Any] = orjson.loads(answer.content)
     except (httpx.HTTPError, ValueError) as error:
-        log.debug("book_unread", component=child.name, error=str(error))
+        log.debug("book_unread", child=child.name, error=str(error))
         return None
     return book
 

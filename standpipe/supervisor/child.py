@@ -107,7 +107,7 @@ class Child:
                 if not self.endpoints:
                     raise StartFailed(self.name, self.code, self._words)
                 wait_s = backoff.after(trio.current_time() - born)
-                log.warning("component_died", component=self.name, how=in_words(self.code), restart_in_s=wait_s)
+                log.warning("component_died", child=self.name, how=in_words(self.code), restart_in_s=wait_s)
                 await self.surroundings.bury(self)
                 with trio.move_on_after(wait_s):
                     await self._ending.wait()
@@ -161,7 +161,7 @@ class Child:
                     line += chunk
         if patience.cancelled_caught:
             self._words = f"{self.name} was not ready after {READY_WITHIN_S:g} s"
-            log.error("component_not_ready", component=self.name, after_s=READY_WITHIN_S)
+            log.error("component_not_ready", child=self.name, after_s=READY_WITHIN_S)
             process.kill()
         elif line.endswith(b"\n"):
             first, self.endpoints = not self.endpoints, json.loads(line)["endpoints"]

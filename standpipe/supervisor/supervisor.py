@@ -80,7 +80,7 @@ class Supervisor:
             await _ended(self._children)
         for child in self._children:
             if not child.ended.is_set():
-                log.error("killed", component=child.name, after_s=KILL_AFTER_S)
+                log.error("killed", child=child.name, after_s=KILL_AFTER_S)
                 child.kill()
         await _ended(self._children)
 
@@ -129,7 +129,7 @@ async def _bury(directory: Path, child: Child) -> None:
     if book is None:
         return
     path = save_book(directory, book)
-    log.warning("last_book_kept", component=child.name, held=flow_of(book).held, path=str(path))
+    log.warning("last_book_kept", child=child.name, held=flow_of(book).held, path=str(path))
 
 
 async def _ended(children: Iterable[Child]) -> None:

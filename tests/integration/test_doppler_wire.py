@@ -125,11 +125,15 @@ async def test_a_malformed_envelope_is_counted_and_its_neighbours_arrive(
     stream.cancel()
 
 
-async def test_a_message_of_50_mib_is_refused_and_nobody_else_is_harmed(channel: grpc.Channel) -> None:
+async def test_a_message_of_50_mib_is_refused_and_nobody_else_is_harmed(
+    channel: grpc.Channel, doppler: Ports, certs_dir: Path
+) -> None:
     stream = await in_thread(subscribe, channel)
     with pytest.raises(grpc.RpcError) as error:
         await in_thread(batch_sender(channel), iter([batch(b"x" * (50 << 20))]))
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "larger than max" in str(error.value.details())
+    assert "doppler_ingress_streams_broken_total 1.0" in await get(doppler, certs_dir, "/metrics")
 
     await in_thread(batch_sender(channel), iter([batch(b"after")]))
 

@@ -11,7 +11,6 @@ from doppler.router import Router, TooManySubscriptions
 from doppler.subscription import Reader
 from envelope import kernel
 from envelope.crc64 import crc64
-from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Envelope, EnvelopeBatch, Selector
 from envelope.selectors import parse_request
 from plumbing.diode import SharedDiode
@@ -74,9 +73,9 @@ def route(router: Router, *envelopes: Envelope) -> bytes:
 
 def read(reader: Reader) -> list[Envelope]:
     parcels = reader.diode.take(1 << 30) if reader.diode else []
-    reader.delivered(sum(parcel.count for parcel in parcels))
+    reader.delivered(sum(parcel.envelopes for parcel in parcels))
     envelopes = EnvelopeBatch.FromString(b"".join(parcel.batch for parcel in parcels)).batch
-    assert sum(parcel.count for parcel in parcels) == len(envelopes)
+    assert sum(parcel.envelopes for parcel in parcels) == len(envelopes)
     return list(envelopes)
 
 
@@ -298,7 +297,9 @@ envelopes = st.lists(
     st.one_of(
         st.builds(log, st.sampled_from(SOURCES), st.binary(max_size=5)),
         st.builds(counter, st.sampled_from("ab"), st.sampled_from(SOURCES)),
-        st.builds(lambda names, source: gauge(*names, source=source), st.sets(st.sampled_from("ab")), st.sampled_from(SOURCES)),
+        st.builds(
+            lambda names, source: gauge(*names, source=source), st.sets(st.sampled_from("ab")), st.sampled_from(SOURCES)
+        ),
     ),
     max_size=12,
 )
@@ -306,7 +307,11 @@ selectors = st.lists(
     st.one_of(
         st.builds(logs, st.sampled_from(SOURCES)),
         st.builds(counters, st.sampled_from(SOURCES), st.sampled_from(["", "a"])),
-        st.builds(lambda names, source: gauges(*names, source=source), st.sets(st.sampled_from("ab")), st.sampled_from(SOURCES)),
+        st.builds(
+            lambda names, source: gauges(*names, source=source),
+            st.sets(st.sampled_from("ab")),
+            st.sampled_from(SOURCES),
+        ),
     ),
     max_size=4,
 )

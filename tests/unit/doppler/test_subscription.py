@@ -32,7 +32,7 @@ def offer(subscription: Subscription, count: int) -> None:
 
 def read(reader: Reader) -> list[Envelope]:
     parcels = asyncio.run(reader.next(1 << 20))
-    reader.delivered(sum(parcel.count for parcel in parcels))
+    reader.delivered(sum(parcel.envelopes for parcel in parcels))
     return list(EnvelopeBatch.FromString(b"".join(parcel.batch for parcel in parcels)).batch)
 
 

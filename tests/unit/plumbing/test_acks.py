@@ -33,8 +33,8 @@ def test_what_is_not_acknowledged_is_taken_back_in_order(sizes: list[list[int]],
     delivered = window.acknowledge(acked)
 
     left = [parcel for message in messages[acked:] for parcel in message]
-    assert delivered == sum(parcel.count for message in messages[:acked] for parcel in message)
-    assert window.in_flight == window.in_flight_bytes == sum(parcel.count for parcel in left)
+    assert delivered == sum(parcel.envelopes for message in messages[:acked] for parcel in message)
+    assert window.in_flight == window.in_flight_bytes == sum(parcel.envelopes for parcel in left)
     assert window.abandon() == left
     assert (window.in_flight, window.in_flight_bytes) == (0, 0)
 

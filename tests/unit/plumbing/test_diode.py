@@ -16,9 +16,7 @@ def parcel(count: int, size: int, settled: Callable[[], None] | None = None) -> 
 
 
 @given(parcels=PARCELS, capacity=st.integers(1, 100), capacity_bytes=st.integers(1, 1000))
-def test_every_envelope_is_held_or_dropped(
-    parcels: list[tuple[int, int]], capacity: int, capacity_bytes: int
-) -> None:
+def test_every_envelope_is_held_or_dropped(parcels: list[tuple[int, int]], capacity: int, capacity_bytes: int) -> None:
     diode = Diode(capacity, capacity_bytes)
 
     for count, size in parcels:

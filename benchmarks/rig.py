@@ -1,0 +1,233 @@
+"""A system under test: components, a load generator and consumers, all real processes, speaking mTLS on free ports."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker
+from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, source_ids
+from plumbing.certs import make_certs
+from plumbing.tls import TlsFiles, client_context
+from plumbing.tokens import TokenStore
+
+SUBSCRIBED_S = 10.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which processes make up a path, and what is sent."""
+
+    dopplers: int = 1
+    agent: bool = False
+    firehose: bool = False
+    app_streams: int = 0
+    v2_reader: bool = False
+    batch_size: int = BATCH_SIZE
+    stamped: bool = False
+    """Timestamps are times of sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where certificates, tokens and logs are, and how the load generator asks to be served."""
+
+    directory: Path
+    acks: bool = False
+
+    @property
+    def certs(self) -> Path:
+        return self.directory / "certs"
+
+    @property
+    def tokens(self) -> Path:
+        return self.directory / "tokens"
+
+    def prepare(self) -> None:
+        """Make certificates and a token."""
+        self.certs.mkdir()
+        self.tokens.mkdir()
+        make_certs(self.certs, now=datetime.now(UTC))
+        TokenStore(self.tokens).ensure_admin_token(time.time())
+
+
+class Snapshot(NamedTuple):
+    """One moment of a run."""
+
+    at: float
+    sent: int
+    received: int
+    uses: Mapping[str, Use]
+
+
+@dataclass(slots=True)
+class Rig:
+    """The processes of one path while they run."""
+
+    bench: Bench
+    layout: Layout
+    components: dict[str, Component] = field(default_factory=dict)
+    workers: dict[str, Worker] = field(default_factory=dict)
+
+    @property
+    def sender(self) -> Worker:
+        return self.workers["sender"]
+
+    @property
+    def reader(self) -> Worker | None:
+        """The consumer that is counted and timed; a path that ends in a Doppler has none."""
+        return self.workers.get("v1 reader") or self.workers.get("v2 reader")
+
+    def send(self, rate: float, seconds: float) -> int:
+        """Begin to send and say how many envelopes it will be."""
+        total: int = self.sender.ask("start", rate=rate, seconds=seconds)["total"]
+        return total
+
+    def wait_until_sent(self, deadline: float) -> bool:
+        """Wait until the load generator has sent all; say whether it managed by `deadline`."""
+        while self.sender.ask("progress")["running"]:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def received(self) -> int:
+        """Count the envelopes that have come out at the far end."""
+        if self.reader is not None:
+            count: int = self.reader.ask("progress")["received"][0]
+            return count
+        accounts = (account for name in self._dopplers() for account in self._accounts(name, "ingress"))
+        return sum(account["received"] for account in accounts)
+
+    def wait_until_received(self, total: int, deadline: float) -> int:
+        """Wait for `total` envelopes at the far end, and say how many there are by `deadline`."""
+        while (received := self.received()) < total and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        return received
+
+    def snapshot(self) -> Snapshot:
+        """Look at everything at once."""
+        processes: dict[str, Process] = {**self.components, **self.workers}
+        uses = {name: process.use() for name, process in processes.items()}
+        return Snapshot(time.monotonic(), self.sender.ask("progress")["sent"], self.received(), uses)
+
+    def dropped(self) -> int:
+        """Add up what the books of all components call dropped."""
+        accounts = (account for name in self.components for account in self._accounts(name, "ingress", "subscription", "hop"))
+        return sum(sum(account["dropped"].values()) for account in accounts)
+
+    def imbalance(self) -> int:
+        """Add up by how much the books of all components fail to balance."""
+        return sum(abs(account["balance"]) for name in self.components for account in self._accounts(name))
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Wait until nothing is held or on its way in any component."""
+        deadline = time.monotonic() + timeout_s
+        while any(account["held"] or account["in_flight"] for name in self.components for account in self._accounts(name)):
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"envelopes are still held after {timeout_s:g} s")
+            time.sleep(_POLL_S)
+
+    def _dopplers(self) -> list[str]:
+        return [name for name in self.components if name.startswith("doppler")]
+
+    def _accounts(self, name: str, *kinds: str) -> list[dict[str, Any]]:
+        accounts = self._book(self.components[name])["accounts"]
+        return [account for account in accounts if not kinds or account["kind"] in kinds]
+
+    def _book(self, component: Component) -> dict[str, Any]:
+        files = TlsFiles.named(self.bench.certs, "client")
+        host, _, port = component.endpoints["admin"].rpartition(":")
+        context = client_context(files.ca, files.cert, files.key)
+        connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=10)
+        try:
+            connection.request("GET", "/ledger")
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise component.failure(f"answered {answer.status} for its ledger")
+        book: dict[str, Any] = json.loads(body)
+        return book
+
+    def wait_until_subscribed(self) -> None:
+        """Wait until every Doppler knows every consumer: what is sent before that is nobody's."""
+        wanted = self.layout.firehose + self.layout.app_streams + self.layout.v2_reader
+        deadline = time.monotonic() + SUBSCRIBED_S
+        for name in self._dopplers():
+            while len(self._accounts(name, "subscription")) < wanted:
+                if time.monotonic() > deadline:
+                    raise self.components[name].failure("has fewer subscriptions than there are consumers")
+                time.sleep(_POLL_S)
+
+
+@contextmanager
+def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
+    """Start every process of a path, wait until all are connected, and end them all on leaving."""
+    rig = Rig(bench, layout)
+    with ExitStack() as closing:
+        starting = _Starting(rig, closing)
+        dopplers = [starting.component(f"doppler-{i}", "doppler", "doppler") for i in range(layout.dopplers)]
+        addresses = ",".join(dopplers)
+        if layout.firehose or layout.app_streams:
+            flags = ["--doppler-addresses", addresses, "--tokens-dir", str(bench.tokens)]
+            starting.v1_reader(starting.component("traffic controller", "traffic_controller", "trafficcontroller", flags))
+        if layout.v2_reader:
+            starting.worker("v2 reader", "benchmarks.v2_reader", dopplers[0])
+        rig.wait_until_subscribed()
+        if layout.agent:
+            tags = ",".join(f"{key}={value}" for key, value in AGENT_TAGS.items())
+            flags = ["--doppler-addresses", addresses, "--tags", tags]
+            starting.sender(starting.component("metron", "metron", "metron", flags), "metron")
+        else:
+            starting.sender(dopplers[0], "doppler")
+        yield rig
+
+
+class _Starting:
+    """Starts processes of a rig and sees to it that they are ended."""
+
+    def __init__(self, rig: Rig, closing: ExitStack) -> None:
+        self._rig = rig
+        self._closing = closing
+
+    def component(self, name: str, module: str, leaf: str, flags: Sequence[str] = ()) -> str:
+        """Start a component and return its address."""
+        files = TlsFiles.named(self._rig.bench.certs, leaf)
+        common = ["--tls-ca", str(files.ca), "--tls-cert", str(files.cert), "--tls-key", str(files.key)]
+        common += ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--name", name]
+        component = Component(name, module, [*common, *flags], self._log(name))
+        self._closing.callback(component.close)
+        self._rig.components[name] = component
+        return component.endpoints["listen"]
+
+    def worker(self, name: str, module: str, address: str, flags: Sequence[str] = ()) -> None:
+        common = ["--address", address, "--certs", str(self._rig.bench.certs)]
+        worker = Worker(name, module, [*common, *flags], self._log(name))
+        self._closing.callback(worker.close)
+        self._rig.workers[name] = worker
+
+    def sender(self, address: str, server_name: str) -> None:
+        layout = self._rig.layout
+        flags = ["--server-name", server_name, "--batch-size", str(layout.batch_size)]
+        flags += ["--bare"] * layout.agent + ["--stamped"] * layout.stamped + ["--acks"] * self._rig.bench.acks
+        self.worker("sender", "benchmarks.sender", address, flags)
+
+    def v1_reader(self, address: str) -> None:
+        layout = self._rig.layout
+        paths = ["/firehose/benchmark"] * layout.firehose
+        paths += [f"/apps/{source}/stream" for source in source_ids()[: layout.app_streams]]
+        flags = ["--token", str(self._rig.bench.tokens / "admin"), *["--stamped"] * layout.stamped, *paths]
+        self.worker("v1 reader", "benchmarks.v1_reader", address, flags)
+
+    def _log(self, name: str) -> Path:
+        return self._rig.bench.directory / f"{name.replace(' ', '_')}.log"
