@@ -39,7 +39,14 @@ class Process:
     """A process of ours: it writes lines of JSON to us, and ends when we do."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], log: Path, *, stdin: int | None, stdout: int | Any, pass_fds: tuple[int, ...]
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        stdin: int | None,
+        stdout: int | Any,
+        pass_fds: tuple[int, ...],
     ) -> None:
         self.name = name
         self._log = log
@@ -140,8 +147,11 @@ class Worker(Process):
         """Give a command and wait for the answer."""
         stdin = self._popen.stdin
         assert stdin is not None
-        stdin.write(json.dumps({"do": do, **details}).encode() + b"\n")
-        stdin.flush()
+        try:
+            stdin.write(json.dumps({"do": do, **details}).encode() + b"\n")
+            stdin.flush()
+        except OSError as error:
+            raise self.failure("ended") from error
         answer = self._answer(ANSWER_S)
         if answer.get("error"):
             raise self.failure(f"failed: {answer['error']}")

@@ -121,7 +121,9 @@ class Rig:
 
     def dropped(self) -> int:
         """Add up what the books of all components call dropped."""
-        accounts = (account for name in self.components for account in self._accounts(name, "ingress", "subscription", "hop"))
+        accounts = (
+            account for name in self.components for account in self._accounts(name, "ingress", "subscription", "hop")
+        )
         return sum(sum(account["dropped"].values()) for account in accounts)
 
     def imbalance(self) -> int:
@@ -131,7 +133,9 @@ class Rig:
     def wait_until_idle(self, timeout_s: float) -> None:
         """Wait until nothing is held or on its way in any component."""
         deadline = time.monotonic() + timeout_s
-        while any(account["held"] or account["in_flight"] for name in self.components for account in self._accounts(name)):
+        while any(
+            account["held"] or account["in_flight"] for name in self.components for account in self._accounts(name)
+        ):
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"envelopes are still held after {timeout_s:g} s")
             time.sleep(_POLL_S)
@@ -180,7 +184,9 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
         addresses = ",".join(dopplers)
         if layout.firehose or layout.app_streams:
             flags = ["--doppler-addresses", addresses, "--tokens-dir", str(bench.tokens)]
-            starting.v1_reader(starting.component("traffic controller", "traffic_controller", "trafficcontroller", flags))
+            starting.v1_reader(
+                starting.component("traffic controller", "traffic_controller", "trafficcontroller", flags)
+            )
         if layout.v2_reader:
             starting.worker("v2 reader", "benchmarks.v2_reader", dopplers[0])
         rig.wait_until_subscribed()

@@ -37,9 +37,13 @@ class Soak:
             dropped = rig.dropped()
             rig.wait_until_idle(60.0)
             trials = search(
-                lambda rate: attempt(rig, rate, options.trial_s), self.rate * _STEP, options.precision
+                lambda rate: attempt(rig, rate, options.trial_s),
+                self.rate * _STEP,
+                options.precision,
+                known_good=0.0 if lost or dropped else self.rate,
             )
             imbalance = rig.imbalance()
+        held = 0.0 if lost or dropped else self.rate
         stopped = first_failure(trials)
         cost = _cpu_s_per_million(looks[0], looks[-1])
         memory = [{name: round(use.rss_bytes / 2**20, 1) for name, use in look.uses.items()} for look in looks]
@@ -50,11 +54,18 @@ class Soak:
             "missing": lost,
             "dropped": dropped,
             "cpu_s_per_million": cost,
-            "rss_mib": [{"at_s": round(look.at - looks[0].at, 1), **mib} for look, mib in zip(looks, memory, strict=True)],
+            "rss_mib": [
+                {"at_s": round(look.at - looks[0].at, 1), **mib} for look, mib in zip(looks, memory, strict=True)
+            ],
             "bound_by": stopped.bound_by if stopped else "nothing that was found",
             "trials": [trial.as_dict() for trial in trials],
         }
-        values = [max(lost, dropped), round(sum(cost[name] for name in ours), 2), round(gained, 1), highest(trials) / 1000]
+        values = [
+            max(lost, dropped),
+            round(sum(cost[name] for name in ours), 2),
+            round(gained, 1),
+            highest(trials) / 1000,
+        ]
         return Run(values, raw, f"the books are {imbalance} out" if imbalance else "")
 
     def _look_on(self, rig: Rig, options: Options) -> tuple[list[Snapshot], int]:
@@ -64,7 +75,8 @@ class Soak:
         while looks[-1].at + options.soak_look_s < looks[0].at + options.soak_s:
             time.sleep(options.soak_look_s)
             looks.append(rig.snapshot())
-        rig.wait_until_sent(looks[0].at + options.soak_s * 1.5)
+        if not rig.wait_until_sent(looks[0].at + options.soak_s * 1.5):
+            rig.sender.ask("stop")
         looks.append(rig.snapshot())
         return looks, total
 

@@ -76,13 +76,15 @@ def attempt(rig: Rig, rate: float, seconds: float) -> Trial:
     )
 
 
-def search(attempt_at: Callable[[float], Trial], first: float, precision: float) -> list[Trial]:
+def search(
+    attempt_at: Callable[[float], Trial], first: float, precision: float, *, known_good: float = 0.0
+) -> list[Trial]:
     """Double the rate until one fails, then halve the gap; returns all trials.
 
     The highest one that passed and the lowest one above it that failed are at most `precision` apart.
     """
     trials = []
-    good, bad, rate = 0.0, float("inf"), first
+    good, bad, rate = known_good, float("inf"), first
     while bad > good * (1 + precision):
         trial = attempt_at(rate)
         trials.append(trial)
@@ -121,6 +123,10 @@ def _cores(before: Snapshot, after: Snapshot) -> dict[str, float]:
 def _busiest_thread(before: Snapshot, after: Snapshot) -> dict[str, float]:
     elapsed_s = after.at - before.at
     return {
-        name: round(max(cpu - before.uses[name].threads_s.get(thread, 0.0) for thread, cpu in use.threads_s.items()) / elapsed_s, 2)
+        name: round(
+            max(cpu - before.uses[name].threads_s.get(thread, 0.0) for thread, cpu in use.threads_s.items())
+            / elapsed_s,
+            2,
+        )
         for name, use in after.uses.items()
     }

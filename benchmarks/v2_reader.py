@@ -40,9 +40,9 @@ class V2Reader:
         await self._call.initial_metadata()
 
     async def _read(self) -> None:
-        read, admit = self._call.read, kernel.admit
+        read, count = self._call.read, kernel.count
         while (message := await read()) is not grpc.aio.EOF:
-            self._received += admit(message)[1]
+            self._received += count(message)
             self._last_at = time.monotonic()
         self._failed("stream ended")
 

@@ -154,6 +154,21 @@ def spans(bytes batch not None):
     return found
 
 
+def count(bytes batch not None):
+    """Say how many envelopes a batch holds."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef Span envelope
+    cdef Py_ssize_t found = 0
+    if not is_framed(whole):
+        return reference.count(batch)
+    while at < end:
+        at = next_envelope(at, end, &envelope)
+        found += 1
+    return found
+
+
 def select(bytes batch not None, int kinds):
     """Keep the envelopes whose kind is among `kinds`, in order: (what is left, its count)."""
     cdef Span whole = span_of(batch)

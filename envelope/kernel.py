@@ -17,6 +17,7 @@ try:
     from envelope._compiled import (
         admit,
         converge,
+        count,
         log_batch,
         select,
         spans,
@@ -32,6 +33,7 @@ except ImportError:
     from envelope.reference import (
         admit,
         converge,
+        count,
         log_batch,
         select,
         spans,
@@ -48,6 +50,7 @@ __all__ = [
     "ACTIVE",
     "admit",
     "converge",
+    "count",
     "log_batch",
     "select",
     "spans",

@@ -24,6 +24,7 @@ from envelope.wire import fields
 __all__ = [
     "admit",
     "converge",
+    "count",
     "log_batch",
     "select",
     "spans",
@@ -77,6 +78,11 @@ def admit(batch: bytes) -> tuple[bytes, int, int, int]:
         kinds |= _kind_of(envelope)
     clean = b"".join(kept) if malformed or cut else batch
     return clean, len(kept), kinds, malformed
+
+
+def count(batch: bytes) -> int:
+    """Say how many envelopes a batch holds, well-formed ones or not."""
+    return sum(field.tag == BATCH_TAG for field in fields(batch))
 
 
 def select(batch: bytes, kinds: int) -> tuple[bytes, int]:

@@ -8,8 +8,8 @@ Drops: nothing here. What a broken stream did not deliver goes back to the reade
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import grpc
 import structlog
@@ -17,6 +17,7 @@ import structlog
 from envelope.errors import DecodeError
 from plumbing.acks import ACKS_METADATA, Window, decode_ack
 from plumbing.diode import Parcel
+from plumbing.first_of import first_of
 from plumbing.grpc_server import Method, Service
 
 log = structlog.get_logger(__name__)
@@ -93,7 +94,7 @@ class _Stream:
             await self._send_unacknowledged()
             return
         await self._context.send_initial_metadata((ACKS_METADATA,))
-        await _first_of(self._send(), self._listen())
+        await first_of(self._send(), self._listen())
 
     async def _send_unacknowledged(self) -> None:
         window, reader = self._window, self._reader
@@ -130,16 +131,3 @@ class _Stream:
 
 def _join(parcels: list[Parcel]) -> bytes:
     return parcels[0].batch if len(parcels) == 1 else b"".join([parcel.batch for parcel in parcels])
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run side by side until one returns; then end the others. An error of any is raised."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in finished:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-_DURATIONS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"))
+_DURATIONS = ((3600 * 10**9, "h"), (60 * 10**9, "min"), (10**9, "s"), (10**6, "ms"), (10**3, "µs"))
 
 
 def bytes_text(size: float) -> str:

@@ -25,12 +25,15 @@ class LogWriter:
         self._batch_lines = batch_lines
         self._next_ns = 0
 
-    def write(self, lines: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Write lines as batches of a moderate size, each with its count of envelopes."""
-        for group in grouped(lines, self._batch_lines, len(self._head) + _ENVELOPE_BYTES):
-            timestamp = max(self._now_ns(), self._next_ns)
-            self._next_ns = timestamp + len(group)
-            yield kernel.log_batch(group, self._head, timestamp, self._err), len(group)
+    def groups(self, lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """Group lines for `write`: enough for a batch to pay, few enough for it to stay small."""
+        return grouped(lines, self._batch_lines, len(self._head) + _ENVELOPE_BYTES)
+
+    def write(self, group: Sequence[bytes]) -> bytes:
+        """Write a group of lines as a batch, stamped with the time it is now."""
+        timestamp = max(self._now_ns(), self._next_ns)
+        self._next_ns = timestamp + len(group)
+        return kernel.log_batch(group, self._head, timestamp, self._err)
 
 
 def grouped(lines: Sequence[bytes], most: int, overhead: int) -> Iterator[Sequence[bytes]]:

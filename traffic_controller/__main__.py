@@ -1,7 +1,9 @@
 """`python -m traffic_controller`: run one traffic controller as a process."""
 
+import sys
+
 from plumbing.lifecycle import run
 from traffic_controller import Config, serve
 
 if __name__ == "__main__":
-    run(serve, Config)
+    sys.exit(run(serve, Config))

@@ -20,7 +20,9 @@ def expose(metrics: Metrics, readers: Readers) -> None:
         "Envelopes with no v1 form, or not asked for.",
         lambda: books().skipped,
     )
-    metrics.gauge("traffic_controller_envelopes_held", "Envelopes not yet sent.", lambda: books().held)
+    metrics.gauge(
+        "traffic_controller_envelopes_in_flight", "Envelopes sent and not confirmed.", lambda: books().in_flight
+    )
     metrics.gauge("traffic_controller_firehoses", "Open firehoses.", lambda: readers.open_at("firehose"))
     metrics.gauge("traffic_controller_app_streams", "Open app streams.", lambda: readers.open_at("stream"))
     metrics.counter("traffic_controller_slow_consumers_total", "Clients cut off.", lambda: readers.slow_consumers)

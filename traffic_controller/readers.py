@@ -37,15 +37,15 @@ class Readers:
 
     def open_at(self, endpoint: str) -> int:
         """Say how many read from `endpoint` now."""
-        return sum(reader.stream.endpoint == endpoint for reader in self._open)
+        return sum(reader.stream.endpoint == endpoint for reader in list(self._open))
 
     def accounts(self) -> list[Account]:
         """Show the books of the open readers and of the last that left."""
-        return [reader.counts.account(reader.stream) for reader in self._open] + self._closed
+        return [reader.counts.account(reader.stream) for reader in list(self._open)] + self._closed
 
     def total(self) -> Account:
         """Add all of them up."""
-        return total("all", "reader", self.accounts())
+        return total("all", "hop", self.accounts())
 
     def _remember(self, account: Account) -> None:
         self._closed.append(account)

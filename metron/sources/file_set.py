@@ -68,7 +68,7 @@ class FileSet:
         self._paths = {file.path for file in self._files.values()}
 
     def read_round(self, now: float) -> list[Reading]:
-        """Read one chunk of each file in turn, up to a bound in all; an empty answer says there is no more."""
+        """Read one chunk of each file in turn, up to a bound in all; then see `ready`."""
         readings, self._flushed = self._flushed, []
         taken = 0
         while self._ready and taken < ROUND_BYTES:

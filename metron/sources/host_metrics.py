@@ -43,7 +43,7 @@ class Reading:
 Reader = Callable[[], list[Reading]]
 
 
-class Incomplete(Exception):  # noqa: N818 — it says how a reading went
+class Incomplete(Exception):
     """Some of a reader's readings failed; the others go out all the same."""
 
     def __init__(self, readings: list[Reading], errors: Sequence[Exception]) -> None:

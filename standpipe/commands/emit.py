@@ -89,7 +89,8 @@ def emit(
         trio.run(_emit_stdin, system, ready, writer, pace)
     else:
         line = os.fsencode(" ".join(text or []))
-        ready += writer.write(LineSplitter().pieces(line)) if text else []
+        groups = writer.groups(LineSplitter().pieces(line)) if text else []
+        ready += [(writer.write(group), len(group)) for group in groups]
         trio.run(_emit, system, ready)
 
 
@@ -117,7 +118,7 @@ async def _send_lines(stdin: Stdin, outbox: Outbox, writer: LogWriter, pace: Pac
     while reading:
         chunk = await stdin.read()
         reading = bool(chunk)
-        for batch, count in writer.write(splitter.feed(chunk) if reading else splitter.end()):
-            if wait_s := pace.wait_s(count, trio.current_time()):
+        for group in writer.groups(splitter.feed(chunk) if reading else splitter.end()):
+            if wait_s := pace.wait_s(len(group), trio.current_time()):
                 await trio.sleep(wait_s)
-            await outbox.put(batch, count)
+            await outbox.put(writer.write(group), len(group))

@@ -82,5 +82,5 @@ class _Logs:
         self._ship(self._splitter.end())
 
     def _ship(self, lines: list[bytes]) -> None:
-        for batch, count in self._writer.write(lines):
-            self._shipment.put(batch, count)
+        for group in self._writer.groups(lines):
+            self._shipment.put(self._writer.write(group), len(group))

@@ -41,6 +41,9 @@ class Order(StrEnum):
     ERRORS = "errors"
 
 
+_FIELDS = {Order.RATE: "envelopes", Order.BYTES: "bytes", Order.ERRORS: "errors"}
+
+
 def top(
     interval: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long to count each time.")] = 2.0,
     count: Annotated[int, typer.Option(metavar="N", min=0, help="End after N intervals; 0: go on until Ctrl-C.")] = 0,
@@ -156,9 +159,6 @@ def as_object(traffic: Traffic, seconds: float, order: Order) -> Mapping[str, An
     }
 
 
-_FIELDS = {Order.RATE: "envelopes", Order.BYTES: "bytes", Order.ERRORS: "errors"}
-
-
 def _rates(load: Load, seconds: float) -> Mapping[str, float]:
     return {f"{field}_per_s": round(getattr(load, field) / seconds, 3) for field in _FIELDS.values()}
 
@@ -167,7 +167,7 @@ def _picture(traffic: Traffic, seconds: float, order: Order, most: int) -> Group
     """Draw one interval: the total, the sources, and how many of them are left out."""
     total = traffic.total
     heading = Text(
-        f"{count_text(len(traffic.sources) + traffic.forgotten)} sources   {count_text(total.envelopes / seconds)} "
+        f"{_sources(len(traffic.sources) + traffic.forgotten)}   {count_text(total.envelopes / seconds)} "
         f"envelopes/s   {bytes_text(total.bytes / seconds)}/s   {count_text(total.errors / seconds)} errors/s",
         style="bold",
     )

@@ -12,9 +12,8 @@ import typer
 
 from plumbing.logs import set_up_logs
 from plumbing.setting_sources import ConfigError
-from standpipe.errors import CommandFailed
 from standpipe.options import DataDir
-from standpipe.supervisor.child import Child, StartFailed
+from standpipe.supervisor.child import Child
 from standpipe.supervisor.data_dir import announce, claim, furnish, withdraw
 from standpipe.supervisor.plan import Plan, make_plan
 from standpipe.supervisor.rates import Meter
@@ -91,19 +90,12 @@ async def _up(plan: Plan, data_dir: Path, screen: Screen) -> int:
 
 async def _run(plan: Plan, data_dir: Path, screen: Screen, will: Will, lock: int) -> int:
     meter = Meter()
-    failure = None
     async with open_supervisor(
         data_dir, pass_on=screen.pass_on, heard=partial(_note, meter), keepsakes=[lock]
     ) as supervisor:
-        try:
-            with will.starting:
-                await start_all(supervisor, plan)
-        except StartFailed as failed:
-            failure = failed
-        else:
-            await _show(supervisor, meter, data_dir, screen, will.stop)
-    if failure:
-        raise CommandFailed(str(failure))
+        with will.starting:
+            await start_all(supervisor, plan)
+        await _show(supervisor, meter, data_dir, screen, will.stop)
     return 0 if all(child.ended_cleanly for child in supervisor.children) else 1
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 import trio
 
+from standpipe.errors import CommandFailed
 from standpipe.supervisor.backoff import Backoff
 from standpipe.supervisor.plan import Component
 
@@ -28,7 +29,7 @@ _LAST_WORDS_S = 1.0
 _LINE_BYTES = 64 << 10
 
 
-class StartFailed(Exception):  # noqa: N818 - the names say what happened
+class StartFailed(CommandFailed):
     """A component ended before it was ever ready; the message is what it said of that, on one line."""
 
     def __init__(self, name: str, code: int, words: str) -> None:

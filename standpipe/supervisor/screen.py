@@ -53,13 +53,14 @@ class Screen:
         """Show where everything listens."""
         if self._quiet:
             return
-        table = Table(title=f"Standpipe is up, data in {data_dir}", title_justify="left", title_style="bold")
+        table = Table()
         for heading in ("component", "listens", "admin"):
             table.add_column(heading, no_wrap=True)
         for child in children:
             endpoints = dict(child.endpoints)
             admin = endpoints.pop("admin", "")
             table.add_row(child.name, _listens(endpoints), admin)
+        self._print(Text(f"Standpipe is up, data in {data_dir}", style="bold"))
         self._print(table)
 
     @contextmanager
@@ -86,10 +87,10 @@ class Screen:
     def _print(self, what: Table | Text) -> None:
         with suppress(OSError, ValueError):
             if self._out.is_terminal:
-                self._out.print(what)
+                self._out.print(what, soft_wrap=isinstance(what, Text))
             else:
                 plain = Console(file=io.StringIO(), width=_PLAIN_WIDTH)
-                plain.print(what)
+                plain.print(what, soft_wrap=isinstance(what, Text))
                 sys.stdout.write(cast(io.StringIO, plain.file).getvalue())
                 sys.stdout.flush()
 

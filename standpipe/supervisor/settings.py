@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import Field, ValidationError
 
 from plumbing.config import TABLES, Section
-from plumbing.setting_sources import ConfigError, from_environment, from_file, settings_of
+from plumbing.setting_sources import ConfigError, from_file, settings_of, variable_of
 
 TABLE = "standpipe"
 
@@ -54,5 +54,9 @@ def told_components(file: Path | None, environ: Mapping[str, str]) -> Told:
 
 
 def _told(file: Path | None, environ: Mapping[str, str], table: str) -> dict[str, Any]:
-    given = from_file(file, table, TABLES, {}) if file else []
-    return {one.keys[0]: one.value for one in [*given, *from_environment(environ, table, {})]}
+    told = {one.keys[0]: one.value for one in from_file(file, table, TABLES, {})} if file else {}
+    prefix = variable_of(table, ("",))
+    for variable, text in environ.items():
+        if variable.startswith(prefix):
+            told[variable.removeprefix(prefix).lower().partition("__")[0]] = text
+    return told

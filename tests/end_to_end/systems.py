@@ -17,7 +17,7 @@ import httpx
 
 from plumbing.tls import TlsFiles, client_context
 
-STANDPIPE = [sys.executable, "/tmp/upcli2.py"]
+STANDPIPE = [sys.executable, "-m", "standpipe"]
 PATIENCE_S = 30.0
 
 

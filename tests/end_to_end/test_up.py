@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import shutil
@@ -12,6 +13,7 @@ import stat
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,7 +50,10 @@ def test_components_know_their_names(running: RunningUp) -> None:
 
 
 def test_what_is_secret_is_the_owners_alone(running: RunningUp) -> None:
-    secret = (running.data_dir, *(running.data_dir / name for name in ("endpoints.json", "tokens/admin", "certs/ca.key")))
+    secret = (
+        running.data_dir,
+        *(running.data_dir / name for name in ("endpoints.json", "tokens/admin", "certs/ca.key")),
+    )
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in secret)
 
 
@@ -93,18 +98,14 @@ def test_what_dies_comes_back_where_it_was(data_dir: Path) -> None:
 
 def test_the_last_book_of_what_dies_is_kept(data_dir: Path) -> None:
     with up(data_dir, *ONE) as system:
-        killed: set[int] = set()
+        book = system.get("doppler-0", "/ledger")
+        assert eventually(lambda: time.time() - book["started_at"] > 3)  # it has been asked for its book by then
+        os.kill(book["pid"], signal.SIGKILL)
 
-        def a_book_is_kept() -> bool:
-            """Kill each incarnation, till one had been asked for its book before."""
-            if kept := list((data_dir / "ledger").glob("doppler-0-*.json")):
-                return bool(kept)
-            if (pid := system.pid("doppler-0")) not in killed | {0}:
-                os.kill(pid, signal.SIGKILL)
-                killed.add(pid)
-            return False
+        kept = data_dir / "ledger" / f"doppler-0-{book['incarnation']}.json"
+        assert eventually(kept.exists)
 
-        assert eventually(a_book_is_kept)
+        assert json.loads(kept.read_bytes()) == book
 
 
 def test_a_wrong_setting_of_a_component_ends_everything_and_is_shown(data_dir: Path, tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_what_does_not_stop_is_killed_and_that_is_no_success(data_dir: Path) -> 
         os.kill(pid, signal.SIGSTOP)
         assert system.end() == 1
     assert not is_alive(pid)
-    assert "killed [up]" in system.output
+    assert "killed [up] after_s=8.0 child=doppler-0" in system.output
 
 
 def test_stops_while_it_is_still_starting(data_dir: Path) -> None:

@@ -299,9 +299,11 @@ async def receive_nothing_of(socket: ClientConnection) -> None:
 
 
 async def test_a_client_that_answers_no_ping_is_closed_with_1008(certs_dir: Path, tmp_path: Path) -> None:
-    async with open_pipeline(certs_dir, tmp_path, tc={"pong_timeout_s": 0.2}) as pipeline:
+    async with open_pipeline(certs_dir, tmp_path, tc={"pong_timeout_s": 0.2, "ping_interval_s": 0.05}) as pipeline:
         async with pipeline.connect("/firehose/s") as socket:
-            socket.protocol.send_pong = lambda data: None  # type: ignore[method-assign]
+            socket.pause_reading()
+            await trio.sleep(0.6)
+            socket.resume_reading()
 
             code, reason = await closing(socket)
 

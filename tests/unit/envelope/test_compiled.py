@@ -74,6 +74,7 @@ def test_split_deals_out_more_envelopes_than_it_first_has_room_for() -> None:
 @given(clean_batches)
 def test_spans(batch: bytes) -> None:
     assert compiled.spans(batch) == reference.spans(batch)
+    assert compiled.count(batch) == reference.count(batch) == len(reference.spans(batch))
 
 
 @given(clean_batches, st.sampled_from([DEFAULTS, b"", DEFAULTS * 20]))

@@ -156,6 +156,7 @@ def test_what_was_admitted_is_read_alike(batch: bytes, kinds: int) -> None:
     sources = {span[3] for span in reference.spans(batch)[::2]}
 
     assert compiled.spans(batch) == reference.spans(batch)
+    assert compiled.count(batch) == reference.count(batch)
     assert compiled.select(batch, kinds) == reference.select(batch, kinds)
     assert compiled.split(batch, sources) == reference.split(batch, sources)
 
@@ -193,6 +194,7 @@ def test_what_was_admitted_becomes_the_same_v1(batch: bytes, keep: int) -> None:
 def test_bytes_nobody_admitted_are_refused_at_worst(batch: bytes) -> None:
     for function, arguments in (
         (compiled.spans, ()),
+        (compiled.count, ()),
         (compiled.select, (int(Kind.LOG),)),
         (compiled.split, ({b""},)),
         (compiled.tag, (DEFAULTS, bytes)),

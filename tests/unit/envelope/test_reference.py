@@ -423,6 +423,7 @@ FUNCTIONS: dict[str, Callable[[bytes], object]] = {
     "admit": reference.admit,
     "select": lambda batch: reference.select(batch, Kind.ALL),
     "split": lambda batch: reference.split(batch, {b"", b"a"}),
+    "count": reference.count,
     "spans": reference.spans,
     "tag": lambda batch: reference.tag(batch, DEFAULTS, bytes),
     "converge": lambda batch: reference.converge(batch, preferred=True),

@@ -6,7 +6,7 @@ import threading
 import pytest
 import trio
 
-from plumbing.island import Ferry, open_island
+from plumbing.island import open_island
 
 
 async def test_a_coroutine_runs_on_the_islands_thread_and_returns_its_result() -> None:
@@ -63,23 +63,3 @@ async def test_leaving_cancels_what_still_runs_and_ends_the_thread() -> None:
 
     assert cancelled.is_set()
     assert all(thread.name != "grpc-island" for thread in threading.enumerate())
-
-
-async def test_a_ferry_carries_everything_in_order() -> None:
-    async with open_island() as island:
-        ferry: Ferry[int] = Ferry(island)
-
-        async def load() -> None:
-            for item in range(1000):
-                ferry.put(item)
-                if item % 7 == 0:
-                    await asyncio.sleep(0)
-
-        received: list[int] = []
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(island.run, load)
-            with trio.fail_after(5):
-                while len(received) < 1000:
-                    received += await ferry.take_all()
-
-    assert received == list(range(1000))

@@ -1,0 +1,154 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import doppler
+import metron
+import traffic_controller
+from plumbing.certs import LEAVES
+from plumbing.setting_sources import ConfigError
+from standpipe.supervisor.plan import FLOW, Plan, dialable, make_plan
+from standpipe.supervisor.settings import UpSettings
+
+DATA = Path("/data")
+CONFIGS: dict[str, Any] = {"doppler": doppler, "metron": metron, "traffic_controller": traffic_controller}
+
+
+def _plan(settings: UpSettings | None = None, config: Path | None = None, **told: dict[str, Any]) -> Plan:
+    everything = {"doppler": {}, "metron": {}, "traffic_controller": {}, **told}
+    return make_plan(settings or UpSettings(), everything, DATA, config)
+
+
+def _listens(plan: Plan) -> dict[str, tuple[str, str]]:
+    return {each.name: (each.listen, each.admin_listen) for each in (*plan.dopplers, *plan.others)}
+
+
+def test_by_default_everything_listens_where_the_manual_says() -> None:
+    assert _listens(_plan()) == {
+        "doppler-0": ("127.0.0.1:8082", "127.0.0.1:14830"),
+        "doppler-1": ("127.0.0.1:8083", "127.0.0.1:14831"),
+        "metron": ("127.0.0.1:3458", "127.0.0.1:14820"),
+        "traffic_controller": ("127.0.0.1:8081", "127.0.0.1:14821"),
+    }
+
+
+def test_rooms_know_the_ports_and_certificates_of_their_components() -> None:
+    assert all(
+        CONFIGS[room.name].Config.model_fields["listen"].default == f"127.0.0.1:{room.port}" and room.leaf in LEAVES
+        for room in FLOW
+    )
+
+
+def test_any_number_of_components_is_free_of_collisions() -> None:
+    addresses = [address for pair in _listens(_plan(UpSettings(dopplers=100))).values() for address in pair]
+    assert len(addresses) == len(set(addresses))
+
+
+def test_automatic_ports_keep_the_host_that_was_set() -> None:
+    plan = _plan(UpSettings(ports="auto"), doppler={"listen": "0.0.0.0:9000"})
+    assert _listens(plan)["doppler-1"] == ("0.0.0.0:0", "127.0.0.1:0")
+    assert _listens(plan)["metron"] == ("127.0.0.1:0", "127.0.0.1:0")
+
+
+def test_dopplers_count_up_from_the_port_that_was_set() -> None:
+    plan = _plan(doppler={"listen": "[::1]:9000", "admin_listen": "10.0.0.1:9100"})
+    assert _listens(plan)["doppler-1"] == ("[::1]:9001", "10.0.0.1:9101")
+
+
+def test_port_0_that_was_set_stays_0_for_all() -> None:
+    assert _listens(_plan(doppler={"listen": "127.0.0.1:0"}))["doppler-1"][0] == "127.0.0.1:0"
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"\[metron\] listen: 'here' is not host:port"):
+        _plan(metron={"listen": "here"})
+
+
+def test_dopplers_that_run_out_of_ports_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"65535 \+ 1 is above"):
+        _plan(doppler={"listen": "127.0.0.1:65535"})
+
+
+@pytest.mark.parametrize(
+    ("only", "started"),
+    [
+        (["doppler"], ["doppler-0", "doppler-1"]),
+        (["doppler-1", "metron"], ["doppler-1", "metron"]),
+        (["traffic_controller"], ["traffic_controller"]),
+    ],
+)
+def test_only_what_is_named_is_started(only: list[str], started: list[str]) -> None:
+    assert list(_listens(_plan(UpSettings(only=tuple(only))))) == started
+
+
+def test_a_name_that_nothing_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no component 'doppler-2'; known are doppler, doppler-0, doppler-1, metron"):
+        _plan(UpSettings(only=("doppler-2",)))
+
+
+def test_others_dial_the_dopplers_where_they_truly_listen() -> None:
+    metron_, controller = _plan(UpSettings(ports="auto")).others_dialling({"doppler-0": "a:1", "doppler-1": "b:2"})
+    assert "--doppler-addresses=a:1,b:2" in metron_.flags
+    assert "--doppler-addresses=a:1,b:2" in controller.flags
+
+
+def test_others_dial_dopplers_that_run_elsewhere_where_they_should_listen() -> None:
+    plan = _plan(UpSettings(only=("doppler-0", "metron"), ports="auto"), doppler={"listen": "0.0.0.0:9000"})
+    (metron_,) = plan.others_dialling({"doppler-0": "127.0.0.1:4711"})
+    assert "--doppler-addresses=127.0.0.1:4711,127.0.0.1:9001" in metron_.flags
+
+
+def test_doppler_addresses_that_were_set_are_left_alone() -> None:
+    (metron_, controller) = _plan(metron={"doppler_addresses": ["far:1"]}).others_dialling({})
+    assert not any("doppler-addresses" in flag for flag in metron_.flags)
+    assert any("doppler-addresses" in flag for flag in controller.flags)
+
+
+def test_components_are_given_the_places_of_the_data_directory() -> None:
+    metron_, controller = _plan().others
+    assert metron_.flags == (
+        "--tls-ca=/data/certs/ca.crt",
+        "--tls-cert=/data/certs/metron.crt",
+        "--tls-key=/data/certs/metron.key",
+        "--checkpoint-dir=/data/checkpoints",
+    )
+    assert "--tokens-dir=/data/tokens" in controller.flags
+
+
+def test_places_that_were_set_are_left_alone() -> None:
+    metron_, _ = _plan(config=Path("f.toml"), metron={"checkpoint_dir": "/mine", "tls_ca": "/ours"}).others
+    assert metron_.flags == ("--config=f.toml", *(f"--tls-{part}=/data/certs/metron.{ext}" for part, ext in _PAIR))
+
+
+_PAIR = (("cert", "crt"), ("key", "key"))
+
+
+def test_a_component_asks_for_the_ports_it_had() -> None:
+    component = _plan(UpSettings(ports="auto")).dopplers[0]
+    first = component.command("python", {}, {"ready": 5, "parent": 6})
+    later = component.command("python", {"listen": "127.0.0.1:4711", "admin": "127.0.0.1:4712"}, {})
+    assert first[:8] == [
+        *("python", "-P", "-m", "doppler", "--ready-fd=5", "--parent-fd=6", "--name=doppler-0"),
+        "--listen=127.0.0.1:0",
+    ]
+    assert {"--listen=127.0.0.1:4711", "--admin-listen=127.0.0.1:4712"} < set(later)
+
+
+def test_only_an_agent_that_was_told_so_reads_our_standard_input() -> None:
+    assert not any(each.reads_stdin for each in (*_plan().dopplers, *_plan().others))
+    assert [each.reads_stdin for each in _plan(metron={"stdin": {}}).others] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("listened_on", "dialled"),
+    [
+        ("127.0.0.1:1", "127.0.0.1:1"),
+        ("0.0.0.0:1", "127.0.0.1:1"),
+        ("[::]:1", "[::1]:1"),
+        ("[fe80::1]:1", "[fe80::1]:1"),
+        ("host.example:1", "host.example:1"),
+    ],
+)
+def test_every_address_can_be_dialled(listened_on: str, dialled: str) -> None:
+    assert dialable(listened_on) == dialled
