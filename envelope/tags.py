@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from envelope.deprecated_tags import text_of
 from envelope.errors import DecodeError
 from envelope.numbers_as_text import shortest
-from envelope.pb.loggregator_v2_pb2 import Envelope
+from envelope.pb.loggregator_v2_pb2 import Counter, Envelope
 
 _UINT64 = 0xFFFFFFFFFFFFFFFF
 
@@ -24,7 +24,6 @@ class TagRewriter:
         self.defaults = Envelope(tags=defaults).SerializeToString()
         self.origin_mappings = 0
         """How many envelopes had no source_id and were given their tag `origin` for one."""
-        self._default_tags = dict(defaults)
         self._max_counters = max_counters
         self._totals: dict[bytes, int] = {}
 
@@ -34,31 +33,28 @@ class TagRewriter:
         deprecated_tags are copied to tags, where they win, and stay where they were.
         """
         try:
-            parsed = Envelope.FromString(envelope)
+            parsed = Envelope.FromString(self.defaults + envelope)  # the last entry of a map wins: its own tags
         except ProtobufDecodeError as error:
             raise DecodeError(f"malformed envelope: {error}") from error
         if not parsed.source_id:
-            self._name_by_origin(parsed)
-        self._tag(parsed)
+            parsed.source_id = self._origin(Envelope.FromString(envelope))
+        if parsed.deprecated_tags:
+            for key, value in parsed.deprecated_tags.items():
+                parsed.tags[key] = text_of(value, decimal=shortest) or ""
         if parsed.WhichOneof("message") == "counter":
             self._count(parsed)
         return parsed.SerializeToString()
 
-    def _name_by_origin(self, envelope: Envelope) -> None:
+    def _origin(self, envelope: Envelope) -> str:
+        """Return what an envelope's own tag `origin` says, or nothing."""
         if "origin" in envelope.tags:
-            envelope.source_id = envelope.tags["origin"]
+            origin = envelope.tags["origin"]
         elif "origin" in envelope.deprecated_tags:
-            envelope.source_id = text_of(envelope.deprecated_tags["origin"], decimal=shortest) or ""
+            origin = text_of(envelope.deprecated_tags["origin"], decimal=shortest) or ""
         else:
-            return
+            return ""
         self.origin_mappings += 1
-
-    def _tag(self, envelope: Envelope) -> None:
-        for key, value in envelope.deprecated_tags.items():
-            envelope.tags[key] = text_of(value, decimal=shortest) or ""
-        for key, text in self._default_tags.items():
-            if key not in envelope.tags:
-                envelope.tags[key] = text
+        return origin
 
     def _count(self, envelope: Envelope) -> None:
         if len(self._totals) > self._max_counters:
@@ -73,5 +69,6 @@ class TagRewriter:
 
 def _key(envelope: Envelope) -> bytes:
     """Hash what a counter is known by, so that a key is 32 bytes whatever its tags."""
-    identity = (envelope.counter.name, envelope.source_id, sorted(envelope.tags.items()))
-    return sha256(repr(identity).encode()).digest()
+    identity = Envelope(source_id=envelope.source_id, counter=Counter(name=envelope.counter.name))
+    identity.tags.MergeFrom(envelope.tags)
+    return sha256(identity.SerializeToString(deterministic=True)).digest()

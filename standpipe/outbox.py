@@ -41,6 +41,7 @@ class Outbox:
     def __init__(self, island: Island, address: str) -> None:
         self.put_total = 0
         self.failure: PeerUnavailable | PeerRefused | None = None
+        self._closed = False
         self._island = island
         self._diode = SharedDiode(sys.maxsize, sys.maxsize)  # `put` is what bounds it
         self._counts = LinkCounts(address)
@@ -65,6 +66,7 @@ class Outbox:
 
     def close(self) -> None:
         """Say that nothing more comes: `send` returns once the rest is confirmed."""
+        self._closed = True
         self._island.post(self._diode.close)
 
     async def send(self, tls: TlsFiles, scope: trio.CancelScope) -> None:
@@ -72,6 +74,8 @@ class Outbox:
         try:
             await self._island.run(send_once, self._counts.address, tls, AGENT, self._diode, self._counts)
         except (PeerUnavailable, PeerRefused) as error:
+            if self._closed and self.confirmed == self.put_total:
+                return  # the connection broke after it had done its work
             self.failure = error
             scope.cancel()
 
@@ -87,7 +91,7 @@ async def open_outbox(system: System) -> AsyncIterator[Outbox]:
     Cancels the block and raises `NotRunning` or `AccessDenied`, which say how much was confirmed, when that fails.
     """
     tls = system.tls()
-    await knock(system, AGENT)
+    await knock(system, AGENT, AGENT)
     async with open_island() as island:
         outbox = Outbox(island, system.address(AGENT))
         async with trio.open_nursery() as nursery:
@@ -135,7 +139,7 @@ class Shipment:
         await self._island.call(self._diode.close)
         try:
             if not self._counts.connected:
-                await knock(system, AGENT)
+                await knock(system, AGENT, AGENT)
         except CommandFailed as error:
             self.trouble = str(error)
             return

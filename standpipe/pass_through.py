@@ -47,20 +47,24 @@ async def _listen(process: trio.Process, out: Listener, err: Listener) -> int:
     pipes = [_Pipe(process.stdout), _Pipe(process.stderr)]
     async with trio.open_nursery() as pumps:
         for pipe, target, listener in zip(pipes, (sys.stdout, sys.stderr), (out, err), strict=True):
-            pumps.start_soon(_pump, pipe, target.fileno(), listener)
+            pumps.start_soon(_pump, pipe, target.fileno() if target else None, listener)
         code = await process.wait()
         for pipe in pipes:
             pipe.hurry(trio.current_time() + LINGER_S)
     return code
 
 
-async def _pump(pipe: _Pipe, target: int, listener: Listener) -> None:
-    """Pass on what comes. Where we cannot write, the command must not believe that it can: its pipe is closed."""
+async def _pump(pipe: _Pipe, target: int | None, listener: Listener) -> None:
+    """Pass on what comes, unless our own descriptor is closed.
+
+    Where we cannot write, the command must not believe that it can: its pipe is closed.
+    """
     async with pipe.stream:
         while chunk := await pipe.read():
             listener(chunk)
             try:
-                await _write_all(target, chunk)
+                if target is not None:
+                    await _write_all(target, chunk)
             except OSError:
                 return
 

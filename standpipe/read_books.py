@@ -5,7 +5,7 @@ In:    `GET /ledger` of every component, over mTLS; `<data-dir>/ledger/*.json`, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -55,27 +55,25 @@ async def open_books(system: System) -> AsyncIterator[Read]:
 
 
 async def _read(system: System, client: httpx.AsyncClient) -> Reading:
-    books: list[Book] = []
+    found: dict[str, Book] = {}
     unreachable: dict[str, str] = {}
 
-    async def ask(name: str) -> None:
+    async def ask(component: str) -> None:
         try:
             with trio.fail_after(ANSWER_S):
-                books.append(await _ask(system, client, name))
+                found[component] = await _ask(system, client, f"{component}{_ADMIN}")
         except (httpx.HTTPError, ValueError, trio.TooSlowError) as error:
-            unreachable[name.removesuffix(_ADMIN)] = str(error) or type(error).__name__
+            unreachable[component] = str(error) or type(error).__name__
 
-    names = sorted(name for name in system.endpoints if name.endswith(_ADMIN))
+    components = [name.removesuffix(_ADMIN) for name in system.endpoints if name.endswith(_ADMIN)]
     async with trio.open_nursery() as asking:
-        for name in names:
-            asking.start_soon(ask, name)
-    if not books:
-        raise NotRunning(
-            f"no component of {system.data_dir} answers: {', '.join(sorted(unreachable)) or 'none is known'}"
-        )
-    books.sort(key=lambda book: names.index(f"{book.component}{_ADMIN}") if f"{book.component}{_ADMIN}" in names else 0)
+        for component in components:
+            asking.start_soon(ask, component)
+    if not found:
+        raise NotRunning(f"no component of {system.data_dir} answers: {_in_words(unreachable)}")
+    living = [found[component] for component in components if component in found]
     addresses = {name: address for name, address in system.endpoints.items() if not name.endswith(_ADMIN)}
-    return Reading(books=(*books, *dead_books(system.data_dir, books)), unreachable=unreachable, addresses=addresses)
+    return Reading(books=(*living, *dead_books(system.data_dir, living)), unreachable=unreachable, addresses=addresses)
 
 
 async def _ask(system: System, client: httpx.AsyncClient, name: str) -> Book:
@@ -93,6 +91,10 @@ def dead_books(data_dir: Path, living: Iterable[Book]) -> list[Book]:
     found = [_dead_book(path) for path in sorted((data_dir / LEDGER_DIR).glob("*.json"))]
     books = [book for book in found if book and book.incarnation not in alive and book.started_at >= started_at]
     return sorted(books, key=lambda book: book.started_at)
+
+
+def _in_words(unreachable: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in unreachable.items()) or "none has an admin port"
 
 
 def _dead_book(path: Path) -> Book | None:

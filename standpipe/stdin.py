@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import trio
 
@@ -22,6 +23,8 @@ class Stdin:
     def __init__(self, fd: int = 0) -> None:
         self.ended_by = 0
         """The number of the signal that ended it."""
+        if fd == 0 and sys.stdin is None:
+            raise CommandFailed("cannot read standard input: it is closed")
         self._fd = fd
         self._waiting = trio.CancelScope()
 

@@ -115,7 +115,8 @@ class System:
         try:
             check_files(files)
         except TlsError as error:
-            raise CommandFailed(str(error)) from error
+            lost = self.given_address is not None and self.given_ca is None
+            raise CommandFailed(f"{error}{'; give --ca, --cert and --key' if lost else ''}") from error
         return files
 
     def token(self) -> str:

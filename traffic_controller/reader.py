@@ -27,7 +27,7 @@ from traffic_controller.doors import Stream
 
 log = structlog.get_logger(__name__)
 
-_PROBE_INTERVAL_S = 0.05
+_PROBE_INTERVAL_S = 0.1
 _FIRST_PONG_S = 2.0
 _NO_PONG = "Client did not respond to ping before keep-alive timeout expired."
 

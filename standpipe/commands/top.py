@@ -163,6 +163,10 @@ def _rates(load: Load, seconds: float) -> Mapping[str, float]:
     return {f"{field}_per_s": round(getattr(load, field) / seconds, 3) for field in _FIELDS.values()}
 
 
+def _sources(count: int) -> str:
+    return "1 source" if count == 1 else f"{count_text(count)} sources"
+
+
 def _picture(traffic: Traffic, seconds: float, order: Order, most: int) -> Group:
     """Draw one interval: the total, the sources, and how many of them are left out."""
     total = traffic.total

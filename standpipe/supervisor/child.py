@@ -102,7 +102,11 @@ class Child:
         try:
             while not self._ending.is_set():
                 born = trio.current_time()
-                self.code = await self._live(task_status.started)
+                try:
+                    self.code = await self._live(task_status.started)
+                except OSError as error:  # there is no process, no memory or no descriptor to be had
+                    self.code, self._words = os.EX_OSERR, f"{self.name}: cannot be executed: {error}"
+                    log.warning("component_not_executed", child=self.name, error=str(error))
                 if self._ending.is_set():
                     break
                 if not self.endpoints:

@@ -42,12 +42,11 @@ class Screen:
 
     def log(self, line: str) -> None:
         """Write a line to stderr; above the status line, should both be on one terminal."""
-        with suppress(OSError, ValueError):
-            if self._live is not None and sys.stderr.isatty():
+        if self._live is not None and sys.stderr.isatty():
+            with suppress(OSError):
                 self._live.console.print(Text.from_ansi(line), soft_wrap=True)
-            else:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
+        else:
+            _write(sys.stderr, line + "\n")
 
     def ready(self, children: Sequence[Child], data_dir: Path) -> None:
         """Show where everything listens."""
@@ -78,21 +77,21 @@ class Screen:
     def rates(self, rates: Rates, now: float) -> None:
         """Show the latest rates: every time on a terminal, now and then elsewhere."""
         if self._live is not None:
-            with suppress(OSError, ValueError):
+            with suppress(OSError):
                 self._live.update(_styled(rates), refresh=True)
         elif not self._quiet and not self._out.is_terminal and now >= self._plain_due:
             self._plain_due = now + PLAIN_EVERY_S
             self._print(_styled(rates))
 
     def _print(self, what: Table | Text) -> None:
-        with suppress(OSError, ValueError):
-            if self._out.is_terminal:
-                self._out.print(what, soft_wrap=isinstance(what, Text))
-            else:
-                plain = Console(file=io.StringIO(), width=_PLAIN_WIDTH)
-                plain.print(what, soft_wrap=isinstance(what, Text))
-                sys.stdout.write(cast(io.StringIO, plain.file).getvalue())
-                sys.stdout.flush()
+        soft_wrap = isinstance(what, Text)
+        if self._out.is_terminal:
+            with suppress(OSError):
+                self._out.print(what, soft_wrap=soft_wrap)
+            return
+        text = io.StringIO()
+        Console(file=text, width=_PLAIN_WIDTH).print(what, soft_wrap=soft_wrap)
+        _write(sys.stdout, text.getvalue())
 
 
 class _LogStream(io.TextIOBase):
@@ -107,6 +106,16 @@ class _LogStream(io.TextIOBase):
 
     def isatty(self) -> bool:
         return sys.stderr.isatty()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write, unless nobody reads any more; what is in the buffer then must not fail again when Python ends."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _listens(endpoints: Mapping[str, str]) -> str:

@@ -128,7 +128,11 @@ async def _bury(directory: Path, child: Child) -> None:
     book, child.book = child.book, None
     if book is None:
         return
-    path = save_book(directory, book)
+    try:
+        path = save_book(directory, book)
+    except OSError as error:
+        log.warning("last_book_lost", child=child.name, error=str(error))
+        return
     log.warning("last_book_kept", child=child.name, held=flow_of(book).held, path=str(path))
 
 

@@ -190,6 +190,16 @@ def test_a_terminal_gets_a_line_of_rates(data_dir: Path) -> None:
         assert process.wait(PATIENCE_S) == 0
 
 
+def test_goes_on_when_nobody_reads_what_it_says(data_dir: Path) -> None:
+    command = [*STANDPIPE, "up", "--data-dir", str(data_dir), "--ports", "auto", *ONE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert eventually((data_dir / "endpoints.json").exists)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
 @contextmanager
 def _on_a_terminal(*command: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     ours, theirs = pty.openpty()

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -105,6 +106,13 @@ async def test_that_it_never_begins_to_work_is_an_error_with_its_last_words() ->
             await nursery.start(child.run)
     assert failure.value.code == 2
     assert child.ended.is_set()
+
+
+async def test_that_it_cannot_be_executed_is_an_error() -> None:
+    async with _child("") as (child, _, nursery):
+        child.component = replace(child.component, program="#" * (3 << 20))  # no kernel takes that
+        with pytest.raises(StartFailed, match=r"fake-0: cannot be executed: .*Argument list too long"):
+            await nursery.start(child.run)
 
 
 async def test_that_it_takes_too_long_to_begin_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -51,18 +52,12 @@ def test_quiet_leaves_the_logs_alone(capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 def test_a_reader_that_went_away_is_not_missed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Gone:
-        encoding = "utf-8"
-
-        def write(self, _: str) -> None:
-            raise BrokenPipeError
-
-        def isatty(self) -> bool:
-            return False
-
-    monkeypatch.setattr("sys.stdout", Gone())
-    monkeypatch.setattr("sys.stderr", Gone())
-    screen = Screen()
-    screen.ready([_child({})], tmp_path)
-    screen.rates(RATES, 0.0)
-    screen.pass_on("up", "stopping")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as broken:
+        monkeypatch.setattr("sys.stdout", broken)
+        monkeypatch.setattr("sys.stderr", broken)
+        screen = Screen()
+        screen.ready([_child({})], tmp_path)
+        screen.rates(RATES, 0.0)
+        screen.pass_on("up", "stopping")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from standpipe.supervisor import supervisor as supervisor_module
 from standpipe.supervisor.child import StartFailed
 from standpipe.supervisor.plan import DOPPLER, METRON, TRAFFIC_CONTROLLER
 from standpipe.supervisor.supervisor import Supervisor, open_supervisor
-from tests.unit.standpipe.supervisor.fakes import DRAIN_WHEN_ASKED, NEVER_DRAIN, NEVER_READY, REFUSE, fake
+from tests.unit.standpipe.supervisor.fakes import DIE_AT_ONCE, DRAIN_WHEN_ASKED, NEVER_DRAIN, NEVER_READY, REFUSE, fake
 
 ROOMS = {"doppler-0": DOPPLER, "doppler-1": DOPPLER, "metron": METRON, "traffic_controller": TRAFFIC_CONTROLLER}
 
@@ -56,6 +57,18 @@ async def test_one_that_does_not_start_takes_the_others_with_it(certs_dir: Path)
         with pytest.raises(StartFailed, match="nowhere"):
             await supervisor.start([fake(REFUSE, name="doppler-0"), fake(NEVER_READY, name="doppler-1")])
         assert all(child.ended.is_set() for child in supervisor.children)
+
+
+async def test_a_book_that_cannot_be_kept_stops_nothing(certs_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(certs_dir, tmp_path / "certs")
+    (tmp_path / "ledger").touch()  # no directory
+    async with open_supervisor(tmp_path, pass_on=lambda *_: None) as supervisor:
+        await supervisor.start([fake(DIE_AT_ONCE, name="doppler-0")])
+        (child,) = supervisor.children
+        child.book = {"component": "doppler-0", "incarnation": "a", "accounts": []}
+        with trio.fail_after(10):
+            while child.restarts < 2:
+                await trio.sleep(0.01)
 
 
 async def test_stopping_what_has_stopped_does_nothing(certs_dir: Path) -> None:
