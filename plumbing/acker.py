@@ -19,8 +19,10 @@ class Acker:
         self._done = 0
         self._told = 0
         self._untold_bytes = 0
+        self._finishing = False
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._task = asyncio.ensure_future(self._run())
 
     def done(self, size: int) -> None:
         """One more message, of `size` bytes, has been dealt with."""
@@ -30,20 +32,30 @@ class Acker:
         if self._untold_bytes >= PROMPT_BYTES:
             self._urgent.set()
 
-    async def run(self) -> None:
-        """Tell the sender until cancelled."""
-        while True:
+    async def finish(self) -> None:
+        """Tell what is not told yet, and no more; then the stream is free for another writer."""
+        self._finishing = True
+        self._news.set()
+        self._urgent.set()
+        await self._task
+
+    def cancel(self) -> None:
+        """Stop at once: the stream is gone."""
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while not self._finishing:
             await self._news.wait()
-            await self.tell()
+            self._news.clear()
+            await self._tell()
             try:
                 async with asyncio.timeout(INTERVAL_S):
                     await self._urgent.wait()
             except TimeoutError:
-                continue
+                pass
+        await self._tell()
 
-    async def tell(self) -> None:
-        """Acknowledge everything dealt with so far, if that is news."""
-        self._news.clear()
+    async def _tell(self) -> None:
         self._urgent.clear()
         self._untold_bytes = 0
         if self._done > self._told:

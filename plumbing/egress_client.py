@@ -126,15 +126,13 @@ class _Stream:
 
     def __init__(self, call: grpc.aio.StreamStreamCall, acknowledged: bool) -> None:
         self._call = call
-        self._acker = Acker(call.write)
-        self._acknowledged = acknowledged
-        self._teller = asyncio.ensure_future(self._acker.run()) if acknowledged else None
+        self._acker = Acker(call.write) if acknowledged else None
         self._unconfirmed_bytes = 0
         self._room = asyncio.Event()
 
     async def read_all(self, relay: Relay) -> None:
         """Hand each message over, and read no more than a window ahead of what is confirmed."""
-        if not self._acknowledged:
+        if self._acker is None:
             await self._call.done_writing()
         read = self._call.read
         while (message := await read()) is not grpc.aio.EOF:
@@ -153,15 +151,15 @@ class _Stream:
         """One message has been dealt with."""
         self._unconfirmed_bytes -= len(message)
         self._room.set()
-        if self._acknowledged:
+        if self._acker is not None:
             self._acker.done(len(message))
 
     async def say_goodbye(self) -> None:
         """Leave in good order: pass on what was confirmed, so that nothing dealt with is sent again."""
         try:
             async with asyncio.timeout(_GOODBYE_S):
-                if self._acknowledged:
-                    await self._acker.tell()
+                if self._acker is not None:
+                    await self._acker.finish()
                     await self._call.done_writing()
                     await self._call.code()
         except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError) as error:
@@ -171,6 +169,6 @@ class _Stream:
 
     def forget(self) -> None:
         """End whatever is left of the stream."""
-        if self._teller is not None:
-            self._teller.cancel()
+        if self._acker is not None:
+            self._acker.cancel()
         self._call.cancel()

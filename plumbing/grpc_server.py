@@ -15,14 +15,14 @@ from plumbing.tls import TlsFiles, grpc_server_credentials
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 10 << 20  # loggregator.md 0.1: what routers and agents receive at most
-_PING_MS = 10_000
+MIN_PING_MS = 10_000  # clients may ping this often with no call open (loggregator.md 0.1)
 
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
     # Original agents ping every 15 s with no call open; gRPC's default would send them away with too_many_pings.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_MS),
+    ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     # A peer that vanished without a word is noticed, and its streams end.
     ("grpc.keepalive_time_ms", 30_000),

@@ -82,10 +82,10 @@ class Ingress:
         return b""
 
     async def _receive(self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None) -> None:
-        acker = Acker(context.write) if ACKS_METADATA in tuple(context.invocation_metadata() or ()) else None
-        if acker is not None:
+        acker = None
+        if ACKS_METADATA in tuple(context.invocation_metadata() or ()):
             await context.send_initial_metadata((ACKS_METADATA,))
-        teller = asyncio.ensure_future(acker.run()) if acker is not None else None
+            acker = Acker(context.write)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
@@ -101,13 +101,13 @@ class Ingress:
         finally:
             self._streams.discard(task)
             self._counts.streams -= 1
-            if teller is not None:
-                teller.cancel()
+            if acker is not None:
+                acker.cancel()
 
     async def _conclude(self, context: grpc.aio.ServicerContext, acker: Acker | None) -> None:
         """Say what has arrived, and give the one answer that an original client waits for."""
         if acker is not None:
-            await acker.tell()
+            await acker.finish()
         await context.write(b"")
 
     async def _read_all(

@@ -189,14 +189,14 @@ def _hops(reading: Reading) -> Iterator[_Hop]:
     links, doors = _Accounts(kind="link"), _Accounts(kind="ingress")
     subscriptions, readers = _Accounts(kind="subscription"), _Accounts(kind="reader")
     dopplers = _having(reading, doors)
-    if _having(reading, links) and dopplers:
+    if dopplers and _having(reading, links):
         linked = {account.account for book in reading.books for account in links.of(book)}
-        names = {component: f"{_LINK}{reading.addresses.get(component)}" for component in sorted(dopplers)}
-        if linked <= set(names.values()):
-            for component, name in names.items():
+        names = {component: f"{_LINK}{address}" for component, address in reading.addresses.items()}
+        if linked <= set(names.values()) and dopplers <= set(names):
+            for component in sorted(dopplers):
                 yield _Hop(
                     name=f"agents → {component}",
-                    senders=_Accounts(kind="link", name=name),
+                    senders=_Accounts(kind="link", name=names[component]),
                     receivers=_Accounts(kind="ingress", component=component),
                 )
         else:

@@ -6,7 +6,7 @@ A wrong option is a `typer.BadParameter`, whose exit code is 2; the codes are ex
 from __future__ import annotations
 
 
-class CommandFailed(Exception):  # noqa: N818 - the names say what happened
+class CommandFailed(Exception):
     """The command could not do what it was asked: read the message, put it right, run it again."""
 
     exit_code = 1

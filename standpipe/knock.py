@@ -5,6 +5,7 @@ gRPC itself only ever says that there is no connection, and only when its patien
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator
 
@@ -17,7 +18,6 @@ from standpipe.system import System
 
 PATIENCE_S = 3.0
 _REFUSAL_WITHIN_S = 0.3
-"""A TLS 1.3 server says after the handshake that it will not have us; one that is content speaks first, too."""
 
 
 async def knock(system: System, name: str, server_name: str) -> None:
@@ -26,27 +26,34 @@ async def knock(system: System, name: str, server_name: str) -> None:
     Raises `NotRunning` when nobody answers whose certificate carries `server_name`, `AccessDenied` when ours is not
     accepted.
     """
-    files = system.tls()
+    files, address = system.tls(), system.address(name)
     context = client_context(files.ca, files.cert, files.key, alpn=["h2"])
-    host, port = parse_listen(system.address(name))
+    host, port = parse_listen(address)
     try:
         with trio.fail_after(PATIENCE_S):
             async with await trio.open_tcp_stream(host, port) as connection:
                 tls = trio.SSLStream(connection, context, server_hostname=server_name)
                 await tls.do_handshake()
-                with trio.move_on_after(_REFUSAL_WITHIN_S):
-                    await tls.receive_some(1)
+                if await _is_sent_away(tls):
+                    raise AccessDenied(f"{name} at {address} does not accept the certificate {files.cert}")
     except trio.TooSlowError:
         raise system.unreachable(name, f"no answer within {PATIENCE_S:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
-        causes = list(_causes(error))
-        if alert := next((each for each in causes if "alert" in str(each).lower()), None):
-            raise AccessDenied(f"{name} at {system.address(name)} does not accept {files.cert}: {alert}") from error
-        raise system.unreachable(name, _in_words(causes)) from error
+        raise system.unreachable(name, _in_words(list(_causes(error)))) from error
+
+
+async def _is_sent_away(tls: trio.SSLStream[trio.SocketStream]) -> bool:
+    """Tell whether a server hangs up after the handshake, as TLS 1.3 has it; one that is content speaks first."""
+    with trio.move_on_after(_REFUSAL_WITHIN_S):
+        try:
+            return not await tls.receive_some(1)
+        except (OSError, trio.BrokenResourceError):
+            return True
+    return False
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it came from: an attempt for each address of a name is in a group of its own."""
+    """Yield an exception and what it came from; the attempts at each address of a name come as a group."""
     yield error
     for each in error.exceptions if isinstance(error, BaseExceptionGroup) else [error.__cause__]:
         if each is not None:
@@ -54,9 +61,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _in_words(causes: list[BaseException]) -> str:
+    """Say what a connection failed of, in the words of the innermost cause that has any."""
     for each in reversed(causes):
         if isinstance(each, ssl.SSLCertVerificationError):
             return f"its certificate is not accepted: {each.verify_message}"
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror.lower()
+        if isinstance(each, ssl.SSLError):
+            return f"TLS: {(each.reason or 'the connection broke').replace('_', ' ').lower()}"
+        if isinstance(each, OSError) and each.errno:
+            return (os.strerror(each.errno) if each.errno > 0 else str(each.strerror)).lower()
     return str(causes[0]) or "the connection broke"

@@ -16,6 +16,7 @@ import trio
 from plumbing.tls import client_context
 from standpipe.balance import Book, Reading, Verdict, judge, parse_book
 from standpipe.errors import NotRunning
+from standpipe.reasons import reason
 from standpipe.supervisor.data_dir import LEDGER_DIR, LOCK_FILE
 from standpipe.system import System
 
@@ -62,8 +63,10 @@ async def _read(system: System, client: httpx.AsyncClient) -> Reading:
         try:
             with trio.fail_after(ANSWER_S):
                 found[component] = await _ask(system, client, f"{component}{_ADMIN}")
-        except (httpx.HTTPError, ValueError, trio.TooSlowError) as error:
-            unreachable[component] = str(error) or type(error).__name__
+        except ValueError as error:
+            unreachable[component] = str(error)
+        except (httpx.HTTPError, trio.TooSlowError) as error:
+            unreachable[component] = reason(error)
 
     components = [name.removesuffix(_ADMIN) for name in system.endpoints if name.endswith(_ADMIN)]
     async with trio.open_nursery() as asking:

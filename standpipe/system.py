@@ -109,7 +109,7 @@ class System:
         if self.given_cert is not None and self.given_key is not None:
             files = TlsFiles(ca=self.ca, cert=self.given_cert, key=self.given_key)
         elif self.given_ca is not None:
-            raise typer.BadParameter("this needs a client certificate too: give --cert and --key", param_hint="--ca")
+            raise typer.BadParameter("this needs a client certificate too: give --cert and --key", param_hint=["--ca"])
         else:
             files = own
         try:
@@ -126,7 +126,7 @@ class System:
         if self.given_ca is not None:
             raise typer.BadParameter(
                 "the token of the data directory is not shown to a system of another authority: give --token",
-                param_hint="--ca",
+                param_hint=["--ca"],
             )
         return _token_in(self.data_dir / TOKENS_DIR / ADMIN_TOKEN)
 
@@ -160,9 +160,9 @@ def _check_address(address: str) -> None:
     try:
         _, port = parse_listen(address)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--address") from error
+        raise typer.BadParameter(str(error), param_hint=["--address"]) from error
     if port == 0:
-        raise typer.BadParameter(f"{address!r} has no port", param_hint="--address")
+        raise typer.BadParameter(f"{address!r} has no port", param_hint=["--address"])
 
 
 def _token_given(text: str) -> str:

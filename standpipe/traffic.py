@@ -26,12 +26,6 @@ class Load:
     errors: int = 0
     """Logs to ERR, answers of 500 and above, errors."""
 
-    def add(self, other: Load) -> None:
-        """Take the load of another source over."""
-        self.envelopes += other.envelopes
-        self.bytes += other.bytes
-        self.errors += other.errors
-
 
 @dataclass(slots=True)
 class Traffic:

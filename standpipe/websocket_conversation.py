@@ -24,11 +24,11 @@ class StreamError(Exception):
     retry = True
 
 
-class StreamUnavailable(StreamError):  # noqa: N818 - the name says what happened
+class StreamUnavailable(StreamError):
     """The server was not reached, or gave no answer that makes sense."""
 
 
-class StreamRefused(StreamError):  # noqa: N818 - the name says what happened
+class StreamRefused(StreamError):
     """The server answered, and not with a stream."""
 
     def __init__(self, status: int, answer: str) -> None:
@@ -37,7 +37,7 @@ class StreamRefused(StreamError):  # noqa: N818 - the name says what happened
         self.retry = status >= 500 or status == _TRY_AGAIN
 
 
-class StreamEnded(StreamError):  # noqa: N818 - the name says what happened
+class StreamEnded(StreamError):
     """The stream was closed by one side or the other, or cut (code 1006)."""
 
     def __init__(self, code: int, reason: str) -> None:

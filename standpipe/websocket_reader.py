@@ -19,6 +19,7 @@ from websockets.frames import CloseCode
 from websockets.uri import WebSocketURI
 
 from plumbing.grpc_client import Backoff
+from standpipe.reasons import reason
 from standpipe.websocket_conversation import Conversation, StreamEnded, StreamError, StreamUnavailable
 
 OPEN_TIMEOUT_S = 10.0
@@ -32,7 +33,7 @@ _RECEIVE_BYTES = 256 << 10
 TlsStream: TypeAlias = trio.SSLStream[trio.SocketStream]
 
 
-class ServerNotTrusted(StreamError):  # noqa: N818 - the name says what happened
+class ServerNotTrusted(StreamError):
     """What answers there is not who it should be: its certificate does not prove it."""
 
     retry = False
@@ -107,9 +108,13 @@ async def _dial(source: Source) -> TlsStream:
     stream = trio.SSLStream(connection, source.tls, server_hostname=source.server_name, https_compatible=True)
     try:
         await stream.do_handshake()
-    except BaseException:
+    except BaseException as error:
         await trio.aclose_forcefully(connection)
-        raise
+        if not isinstance(error, trio.BrokenResourceError):
+            raise
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            raise ServerNotTrusted(reason(error)) from error
+        raise StreamUnavailable(f"no TLS there: {reason(error)}") from error
     return stream
 
 
@@ -129,7 +134,8 @@ async def _hear(stream: TlsStream, conversation: Conversation) -> list[bytes]:
         raise conversation.receive_end()
     messages = conversation.receive(data)
     if answer := conversation.to_send():
-        await stream.send_all(answer)
+        with suppress(trio.BrokenResourceError):  # it has hung up, and what it said before that still counts
+            await stream.send_all(answer)
     return messages
 
 
@@ -168,17 +174,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StreamUnavailable(_reason(error)) from error
+        raise StreamUnavailable(reason(error)) from error
     except trio.BrokenResourceError as error:
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            raise ServerNotTrusted(f"its certificate: {error.__cause__.verify_message}") from error
-        raise StreamEnded(CloseCode.ABNORMAL_CLOSURE, _reason(error.__cause__ or error)) from error
-
-
-def _reason(error: BaseException) -> str:
-    """Say in a few words what went wrong; several attempts to connect fail for about the same reason."""
-    if isinstance(error, BaseExceptionGroup):
-        return _reason(error.exceptions[0])
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return _reason(error.__cause__) if error.__cause__ else str(error) or type(error).__name__
+        raise StreamEnded(CloseCode.ABNORMAL_CLOSURE, reason(error)) from error

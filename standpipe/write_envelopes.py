@@ -161,4 +161,4 @@ def _utf8(option: str, text: str) -> str:
 
 
 def _bad(option: str, message: str) -> typer.BadParameter:
-    return typer.BadParameter(message, param_hint=option)
+    return typer.BadParameter(message, param_hint=[option])

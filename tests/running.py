@@ -38,14 +38,14 @@ async def running(room: str, certs: Path, **settings: Any) -> AsyncIterator[Port
             stop.set()
 
 
-def dial(address: str, certs: Path, server_name: str) -> grpc.Channel:
+def dial(address: str, certs: Path, server_name: str, *extra: tuple[str, int]) -> grpc.Channel:
     """Open a plain synchronous channel, as a client of the original's would."""
     files = TlsFiles.named(certs, "client")
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), private_key=files.key.read_bytes(), certificate_chain=files.cert.read_bytes()
     )
     options = [("grpc.ssl_target_name_override", server_name), ("grpc.max_send_message_length", -1)]
-    return grpc.secure_channel(address, credentials, options=options)
+    return grpc.secure_channel(address, credentials, options=[*options, *extra])
 
 
 async def get(ports: Ports, certs: Path, path: str) -> Any:

@@ -80,7 +80,7 @@ def emit(
         new_request_id=lambda: str(uuid.uuid4()),
     )
     if not text and not metrics:
-        raise typer.BadParameter("nothing to send: give TEXT, - for standard input, or a metric", param_hint="TEXT")
+        raise typer.BadParameter("nothing to send: give TEXT, - for standard input, or a metric", param_hint=["TEXT"])
     system = System.find(data_dir, address=address, ca=ca, cert=cert, key=key)
     pace = Pace(rate)
     writer = LogWriter(origin.head, time.time_ns, err=err, batch_lines=pace.group(BATCH_LINES))

@@ -97,20 +97,20 @@ def parse_duration(text: str) -> float | None:
         return None
     match = re.fullmatch(r"(\d{1,9})([smhdw])", text, re.ASCII)
     if match is None or int(match[1]) == 0:
-        raise typer.BadParameter(f"{text!r} is no duration like 45m, 24h, 30d or {NEVER}", param_hint="--expires")
+        raise typer.BadParameter(f"{text!r} is no duration like 45m, 24h, 30d or {NEVER}", param_hint=["--expires"])
     return float(int(match[1]) * _UNITS_S[match[2]])
 
 
 def _checked(scopes: list[str], sources: list[str]) -> tuple[list[str], list[str]]:
     for scope in scopes:
         if scope not in SCOPES:
-            raise typer.BadParameter(f"{scope!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
+            raise typer.BadParameter(f"{scope!r} is none of {', '.join(SCOPES)}", param_hint=["--scope"])
     if SOURCE_READ in scopes and not sources:
-        raise typer.BadParameter(f"{SOURCE_READ} needs to know which: give --source", param_hint="--scope")
+        raise typer.BadParameter(f"{SOURCE_READ} needs to know which: give --source", param_hint=["--scope"])
     if not scopes and not sources:
-        raise typer.BadParameter("a token must grant something: give --scope or --source", param_hint="--scope")
+        raise typer.BadParameter("a token must grant something: give --scope or --source", param_hint=["--scope"])
     if not all(sources):
-        raise typer.BadParameter("a source id must not be empty", param_hint="--source")
+        raise typer.BadParameter("a source id must not be empty", param_hint=["--source"])
     return scopes, sources
 
 

@@ -152,6 +152,7 @@ def as_object(traffic: Traffic, seconds: float, order: Order) -> Mapping[str, An
         "seconds": round(seconds, 3),
         **_rates(traffic.total, seconds),
         "dropped": traffic.dropped,
+        "undecodable": traffic.undecodable,
         "forgotten_sources": traffic.forgotten,
         "sources": [
             {"source_id": source, **_rates(load, seconds)} for source, load in ranked(traffic.sources, _FIELDS[order])

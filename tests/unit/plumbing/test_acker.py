@@ -1,13 +1,12 @@
 """Acknowledgements leave at once after a quiet time, and together when busy."""
 
 import asyncio
-from contextlib import suppress
 
 from plumbing.acker import PROMPT_BYTES, Acker
 from plumbing.acks import decode_ack
 
 
-async def acknowledged_by(steps: list[tuple[int, int]]) -> list[int]:
+async def acknowledged_by(steps: list[tuple[int, int]], *, finish: bool = False) -> list[int]:
     """Feed (messages, bytes of each) steps, letting the acker run between them; returns what it told."""
     told: list[int] = []
 
@@ -15,15 +14,14 @@ async def acknowledged_by(steps: list[tuple[int, int]]) -> list[int]:
         told.append(decode_ack(message))
 
     acker = Acker(write)
-    running = asyncio.ensure_future(acker.run())
     for messages, size in steps:
         for _ in range(messages):
             acker.done(size)
         for _ in range(5):
             await asyncio.sleep(0)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    if finish:
+        await acker.finish()
+    acker.cancel()
     return told
 
 
@@ -39,17 +37,31 @@ def test_many_bytes_are_acknowledged_at_once() -> None:
     assert asyncio.run(acknowledged_by([(1, 10), (1, PROMPT_BYTES)])) == [1, 2]
 
 
-def test_nothing_new_is_not_told() -> None:
-    async def scenario() -> list[bytes]:
-        told: list[bytes] = []
+def test_finishing_tells_the_rest_at_once_and_once() -> None:
+    assert asyncio.run(acknowledged_by([(1, 10), (5, 10)], finish=True)) == [1, 6]
+    assert asyncio.run(acknowledged_by([(1, 10)], finish=True)) == [1]
+    assert asyncio.run(acknowledged_by([], finish=True)) == []
 
-        async def write(message: bytes) -> None:
-            told.append(message)
+
+def test_finishing_waits_for_a_write_that_is_under_way() -> None:
+    async def scenario() -> list[str]:
+        events: list[str] = []
+        slow = asyncio.Event()
+
+        async def write(_: bytes) -> None:
+            events.append("writing")
+            await slow.wait()
+            events.append("written")
 
         acker = Acker(write)
         acker.done(1)
-        await acker.tell()
-        await acker.tell()
-        return told
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        finishing = asyncio.ensure_future(acker.finish())
+        await asyncio.sleep(0)
+        assert not finishing.done()
+        slow.set()
+        await finishing
+        return events
 
-    assert len(asyncio.run(scenario())) == 1
+    assert asyncio.run(scenario()) == ["writing", "written"]

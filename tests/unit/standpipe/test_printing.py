@@ -1,0 +1,24 @@
+import pytest
+
+from standpipe.printing import print_json, print_table
+
+
+def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [1, None, "ü"]})
+
+    assert capsys.readouterr().out == '{\n  "a": [\n    1,\n    null,\n    "ü"\n  ]\n}\n'
+
+
+def test_a_row_is_one_line_whatever_its_length(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "text"), [("a", "x " * 400), ("b", "y")])
+    head, first, second = capsys.readouterr().out.splitlines()
+
+    assert head.split() == ["name", "text"]
+    assert first.count("x") == 400
+    assert second.split() == ["b", "y"]
+
+
+def test_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name",), [("[red]a[/red]",)])
+
+    assert "[red]a[/red]" in capsys.readouterr().out
