@@ -82,7 +82,11 @@ class Reading:
 
 def run_until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
     """Run `work` until it ends, or until somebody asks it to: Ctrl-C is how a reader ends, and no failure."""
-    if ended_by := trio.run(_until_interrupted, work):
+    try:
+        ended_by = trio.run(_until_interrupted, work)
+    except BaseExceptionGroup as group:
+        raise _alone(group) from group
+    if ended_by:
         raise typer.Exit(0 if ended_by == signal.SIGINT else 128 + ended_by)
 
 
@@ -99,6 +103,13 @@ async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> int:
         await work()
         nursery.cancel_scope.cancel()
     return heard[0] if heard else 0
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Take an error out of the groups that nurseries made of it, if it is the only one in them."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _hear_signals(

@@ -10,7 +10,7 @@ def reason(error: BaseException) -> str:
     """Return what is at the bottom of an error; several attempts to connect fail for about the same reason."""
     if isinstance(error, BaseExceptionGroup):
         return reason(error.exceptions[0])
-    below = error.__cause__ or (None if str(error) else error.__context__)  # httpcore cuts the former off
+    below = error.__cause__ or (error.__context__ if error.__suppress_context__ else None)  # httpcore: `from None`
     if below is not None:
         return reason(below)
     if isinstance(error, ssl.SSLCertVerificationError):

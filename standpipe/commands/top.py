@@ -81,13 +81,13 @@ async def _watch(reading: Reading, board: Board, interval_s: float, intervals: i
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_count, reading, count)
             await count.open.wait()
-            shown = 0
+            since, shown = trio.current_time(), 0
             while not 0 < intervals <= shown:
-                since = trio.current_time()
-                await trio.sleep(interval_s)
-                if not await board.show(count.take(), trio.current_time() - since):
+                await trio.sleep_until(since + interval_s)
+                traffic, now = count.take(), trio.current_time()
+                if not await board.show(traffic, now - since):
                     break
-                shown += 1
+                since, shown = now, shown + 1
             nursery.cancel_scope.cancel()
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ async def test_much_input_arrives_whole_and_in_order(data_dir: Path) -> None:
 
     assert agent.lines == lines
     stamps = [envelope.timestamp for envelope in agent.received]
-    assert all(earlier < later for earlier, later in zip(stamps, stamps[1:], strict=False))
+    assert all(earlier < later for earlier, later in pairwise(stamps))
 
 
 async def test_a_line_leaves_while_stdin_stays_open(data_dir: Path) -> None:

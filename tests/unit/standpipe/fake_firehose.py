@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import trio
 from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from envelope.websocket_frames import frame
+
+Serve: TypeAlias = Callable[[trio.abc.Stream], Awaitable[object]]
 
 OK = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
@@ -69,3 +72,22 @@ async def receive_request(stream: trio.abc.ReceiveStream) -> bytes:
         assert chunk
         request += chunk
     return request
+
+
+def says(data: bytes, *, then: Serve | None = None) -> Serve:
+    """Agree, say something in the same breath, and then hang up, or do something else."""
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        await stream.send_all(agree(await receive_request(stream)) + data)
+        if then is not None:
+            await then(stream)
+        await stream.aclose()
+
+    return serve
+
+
+async def hang_on(stream: trio.abc.Stream) -> None:
+    """Say nothing more until the client says goodbye, or hangs up."""
+    while chunk := await stream.receive_some():
+        if any(frame.opcode is Opcode.CLOSE for frame in said_by_client(chunk)):
+            return

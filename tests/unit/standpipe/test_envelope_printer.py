@@ -8,24 +8,7 @@ import pytest
 from envelope.pb import dropsonde_pb2 as v1
 from standpipe.envelope_printer import EnvelopePrinter, palette_for
 from standpipe.show import COLOURED, PLAIN
-from standpipe.stdout import Stdout
-
-
-class Paper(Stdout):
-    """Keeps what was written; after `until` writes nobody reads any more."""
-
-    def __init__(self, until: int = 1_000) -> None:
-        super().__init__(-1)
-        self.writes: list[bytes] = []
-        self._until = until
-
-    async def write(self, data: bytes) -> bool:
-        self.writes.append(data)
-        return len(self.writes) < self._until
-
-    @property
-    def lines(self) -> list[bytes]:
-        return b"".join(self.writes).splitlines()
+from tests.unit.standpipe.paper import Paper
 
 
 def _log(text: str) -> bytes:

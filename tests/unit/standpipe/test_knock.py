@@ -54,7 +54,7 @@ async def test_nobody_is_at_home(certs_dir: Path) -> None:
 
 async def test_somebody_else_is_at_home(certs_dir: Path) -> None:
     async with serving(certs_dir) as address:
-        with pytest.raises(NotRunning, match="its certificate is not accepted: .*not valid for 'doppler'"):
+        with pytest.raises(NotRunning, match=r"its certificate is not accepted: .*not valid for 'doppler'"):
             await knock(system_at(address, certs_dir, certs_dir), "doppler", "doppler")
 
 

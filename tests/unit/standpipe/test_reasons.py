@@ -19,8 +19,15 @@ def _mistrust() -> ssl.SSLCertVerificationError:
     return error
 
 
-def _cut_off(context: BaseException, words: str) -> Exception:
-    error = OSError(words) if words else OSError()
+def _hiding(context: BaseException) -> Exception:
+    error = OSError("all attempts to connect failed")
+    error.__context__ = context
+    error.__suppress_context__ = True
+    return error
+
+
+def _after(context: BaseException) -> Exception:
+    error = OSError("words of its own")
     error.__context__ = context
     return error
 
@@ -36,8 +43,8 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Error connecting to ('::1'
         (_caused_by(ExceptionGroup("two attempts", [REFUSED, OSError("other")])), "Connection refused"),
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
         (_caused_by(_mistrust()), "its certificate: certificate has expired"),
-        (_cut_off(REFUSED, ""), "Connection refused"),
-        (_cut_off(REFUSED, "it has words of its own"), "it has words of its own"),
+        (_hiding(REFUSED), "Connection refused"),
+        (_after(REFUSED), "words of its own"),
         (ValueError("not a book"), "not a book"),
         (TimeoutError(), "TimeoutError"),
     ],

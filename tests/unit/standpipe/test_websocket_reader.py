@@ -1,11 +1,11 @@
 """Reading a stream over a connection: opening it, staying on it, leaving it, coming back to it."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 import trio
@@ -16,9 +16,17 @@ from plumbing.tls import TlsFiles, client_context, server_context
 from standpipe import websocket_reader
 from standpipe.websocket_conversation import StreamEnded, StreamRefused, StreamUnavailable
 from standpipe.websocket_reader import MOST_WAIT_S, SILENCE_S, ServerNotTrusted, Source, follow, read
-from tests.unit.standpipe.fake_firehose import agree, close, messages, ping, receive_request, refuse, said_by_client
-
-Serve: TypeAlias = Callable[[trio.abc.Stream], Awaitable[None]]
+from tests.unit.standpipe.fake_firehose import (
+    Serve,
+    close,
+    hang_on,
+    messages,
+    ping,
+    receive_request,
+    refuse,
+    said_by_client,
+    says,
+)
 
 
 @pytest.fixture
@@ -66,45 +74,27 @@ async def _take(arrivals: Any, count: int) -> list[list[bytes]]:
     return taken
 
 
-def _says(data: bytes, *, then: Serve | None = None) -> Serve:
-    """Agree, say something in the same breath, and then hang up, or do something else."""
-
-    async def serve(stream: trio.abc.Stream) -> None:
-        await stream.send_all(agree(await receive_request(stream)) + data)
-        if then is not None:
-            await then(stream)
-        await stream.aclose()
-
-    return serve
-
-
-async def _wait(stream: trio.abc.Stream) -> None:
-    """Say nothing more until the client hangs up."""
-    while await stream.receive_some():
-        pass
-
-
 # --- one stream -----------------------------------------------------------------------------------------------------
 
 
 async def test_what_comes_with_the_agreement_is_not_lost(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(messages(b"first", b"second"), then=_wait)]
+    servers.scripts = [says(messages(b"first", b"second"), then=hang_on)]
     assert await _take(read(source), 2) == [[], [b"first", b"second"]]
 
 
 async def test_the_first_list_is_empty_and_comes_once_the_stream_is_open(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(b"", then=_wait)]
+    servers.scripts = [says(b"", then=hang_on)]
     assert await _take(read(source), 1) == [[]]
 
 
 async def test_a_close_of_the_server_ends_the_stream_with_its_reason(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(messages(b"last") + close(1008, "slow consumer"), then=_wait)]
+    servers.scripts = [says(messages(b"last") + close(1008, "slow consumer"), then=hang_on)]
     heard = []
     with pytest.raises(StreamEnded, match=r"slow consumer \(code 1008\)"):
         async for arrived in read(source):
@@ -115,7 +105,7 @@ async def test_a_close_of_the_server_ends_the_stream_with_its_reason(
 async def test_a_connection_that_is_cut_is_an_end_of_the_stream(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(b"")]
+    servers.scripts = [says(b"")]
     with pytest.raises(StreamEnded, match="1006"):
         await _take(read(source), 2)
 
@@ -126,9 +116,9 @@ async def test_a_ping_is_answered_at_once(autojump_clock: MockClock, servers: Se
     async def expect_pong(stream: trio.abc.Stream) -> None:
         answers.extend(said_by_client(await stream.receive_some()))
         await stream.send_all(messages(b"go on"))
-        await _wait(stream)
+        await hang_on(stream)
 
-    servers.scripts = [_says(ping(b"42"), then=expect_pong)]
+    servers.scripts = [says(ping(b"42"), then=expect_pong)]
     assert await _take(read(source), 2) == [[], [b"go on"]]
     assert [frame.data for frame in answers] == [b"42"]
 
@@ -139,7 +129,7 @@ async def test_leaving_says_goodbye(autojump_clock: MockClock, servers: Servers,
     async def listen(stream: trio.abc.Stream) -> None:
         said.extend(await stream.receive_some())
 
-    servers.scripts = [_says(b"", then=listen)]
+    servers.scripts = [says(b"", then=listen)]
     await _take(read(source), 1)
     await trio.testing.wait_all_tasks_blocked()
     assert said_by_client(bytes(said))[0].data == (1000).to_bytes(2)
@@ -148,7 +138,7 @@ async def test_leaving_says_goodbye(autojump_clock: MockClock, servers: Servers,
 async def test_leaving_does_not_wait_long_for_a_server_that_says_nothing(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(b"", then=lambda _: trio.sleep(1_000))]
+    servers.scripts = [says(b"", then=lambda _: trio.sleep(1_000))]
     started = trio.current_time()
     await _take(read(source), 1)
     assert trio.current_time() - started <= websocket_reader.GOODBYE_S
@@ -160,9 +150,9 @@ async def test_a_silent_server_is_asked_for_a_sign_of_life(
     async def be_silent(stream: trio.abc.Stream) -> None:
         asked = said_by_client(await stream.receive_some())
         await stream.send_all(messages(asked[0].opcode.name.encode()))
-        await _wait(stream)
+        await hang_on(stream)
 
-    servers.scripts = [_says(b"", then=be_silent)]
+    servers.scripts = [says(b"", then=be_silent)]
     assert await _take(read(source), 2) == [[], [b"PING"]]
     assert trio.current_time() >= SILENCE_S
 
@@ -170,7 +160,7 @@ async def test_a_silent_server_is_asked_for_a_sign_of_life(
 async def test_a_server_that_gives_no_sign_of_life_is_given_up(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(b"", then=_wait)]
+    servers.scripts = [says(b"", then=hang_on)]
     with pytest.raises(StreamEnded, match="nothing heard for 60 s"):
         await _take(read(source), 2)
 
@@ -178,7 +168,7 @@ async def test_a_server_that_gives_no_sign_of_life_is_given_up(
 async def test_a_server_that_does_not_answer_is_given_up(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_wait]
+    servers.scripts = [lambda _: trio.sleep(1_000)]
     with pytest.raises(StreamUnavailable, match="no answer within 10 s"):
         await _take(read(source), 1)
 
@@ -197,7 +187,7 @@ class Follower:
 async def test_a_stream_that_ends_is_followed_by_another(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
-    servers.scripts = [_says(messages(b"a") + close(1001, "going away")), _says(messages(b"b"), then=_wait)]
+    servers.scripts = [says(messages(b"a") + close(1001, "going away")), says(messages(b"b"), then=hang_on)]
     follower = Follower(source)
     assert await _take(follower.arrivals, 4) == [[], [b"a"], [], [b"b"]]
     assert follower.notices == ["the stream ended: going away (code 1001); connecting again"]
@@ -215,7 +205,7 @@ async def test_there_is_one_notice_however_often_it_takes_to_come_back(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
     refusal = ConnectionRefusedError(111, "Connection refused")
-    servers.scripts = [_says(b""), *[refusal] * 10, _says(b"", then=_wait)]
+    servers.scripts = [says(b""), *[refusal] * 10, says(b"", then=hang_on)]
     follower = Follower(source)
     await _take(follower.arrivals, 2)
     assert len(follower.notices) == 1
@@ -225,7 +215,7 @@ async def test_waiting_grows_to_half_a_minute_and_no_further(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
     refusal = ConnectionRefusedError(111, "Connection refused")
-    servers.scripts = [_says(b""), *[refusal] * 12, _says(b"", then=_wait)]
+    servers.scripts = [says(b""), *[refusal] * 12, says(b"", then=hang_on)]
     await _take(Follower(source).arrivals, 2)
     waits = [later - earlier for earlier, later in zip(servers.dialled_at, servers.dialled_at[1:], strict=False)]
     assert 0.25 <= waits[0] <= 0.5
@@ -236,7 +226,7 @@ async def test_a_stream_that_was_open_lets_the_waiting_begin_anew(
     autojump_clock: MockClock, servers: Servers, source: Source
 ) -> None:
     refusal = ConnectionRefusedError(111, "Connection refused")
-    servers.scripts = [_says(b""), *[refusal] * 8, _says(b""), _says(b"", then=_wait)]
+    servers.scripts = [says(b""), *[refusal] * 8, says(b""), says(b"", then=hang_on)]
     await _take(Follower(source).arrivals, 3)
     assert servers.dialled_at[-1] - servers.dialled_at[-2] <= 0.5
 
@@ -248,7 +238,7 @@ async def test_a_refusal_that_will_not_change_ends_it(
         await receive_request(stream)
         await stream.send_all(refuse("401 Unauthorized", "You are not authorized. invalid authorization"))
 
-    servers.scripts = [_says(b""), revoked]
+    servers.scripts = [says(b""), revoked]
     with pytest.raises(StreamRefused, match="You are not authorized"):
         await _take(Follower(source).arrivals, 2)
 
@@ -260,7 +250,7 @@ async def test_a_server_that_is_full_for_a_while_does_not_end_it(
         await receive_request(stream)
         await stream.send_all(refuse("503 Service Unavailable", "too many readers"))
 
-    servers.scripts = [_says(b""), full, _says(b"", then=_wait)]
+    servers.scripts = [says(b""), full, says(b"", then=hang_on)]
     assert await _take(Follower(source).arrivals, 2) == [[], []]
 
 
@@ -293,11 +283,11 @@ async def test_messages_come_over_tls(certs_dir: Path, source: Source) -> None:
     sent = [bytes([number % 256]) * 1_000 for number in range(1_000)]
 
     async def serve(stream: trio.abc.Stream) -> None:
-        await _says(messages(*sent[:1]), then=_rest)(stream)
+        await says(messages(*sent[:1]), then=_rest)(stream)
 
     async def _rest(stream: trio.abc.Stream) -> None:
         await stream.send_all(messages(*sent[1:]) + close(1000))
-        await _wait(stream)
+        await hang_on(stream)
 
     heard: list[bytes] = []
     async with _listening(certs_dir, serve) as port:
@@ -308,13 +298,13 @@ async def test_messages_come_over_tls(certs_dir: Path, source: Source) -> None:
 
 
 async def test_a_server_of_another_authority_is_not_trusted(other_certs_dir: Path, source: Source) -> None:
-    async with _listening(other_certs_dir, _wait) as port:
+    async with _listening(other_certs_dir, receive_request) as port:
         with trio.fail_after(10), pytest.raises(ServerNotTrusted, match="certificate"):
             await _take(read(_at(source, port)), 1)
 
 
 async def test_a_server_of_another_name_is_not_trusted(certs_dir: Path, source: Source) -> None:
-    async with _listening(certs_dir, _wait) as port:
+    async with _listening(certs_dir, receive_request) as port:
         with trio.fail_after(10), pytest.raises(ServerNotTrusted, match="not valid for 'elsewhere'"):
             await _take(read(_at(source, port, server_name="elsewhere")), 1)
 
@@ -322,7 +312,8 @@ async def test_a_server_of_another_name_is_not_trusted(certs_dir: Path, source: 
 async def test_a_server_without_tls_is_no_stream(source: Source) -> None:
     async def serve(stream: trio.SocketStream) -> None:
         await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await _wait(stream)
+        while await stream.receive_some():
+            pass
 
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
