@@ -7,7 +7,5 @@ With no C compiler, installation goes on and the pure-Python reference runs inst
 from setuptools import Extension, setup
 
 setup(
-    ext_modules=[
-        Extension("envelope._compiled", ["envelope/_compiled.pyx"], optional=True, extra_compile_args=["-O3"])
-    ]
+    ext_modules=[Extension("envelope._compiled", ["envelope/_compiled.pyx"], optional=True, extra_compile_args=["-O3"])]
 )

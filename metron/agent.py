@@ -60,6 +60,11 @@ class Agent:
         ]
 
     @property
+    def unsettled(self) -> int:
+        """Envelopes that are held or on their way."""
+        return self.diode.held + sum(link.window.in_flight for link in self.links)
+
+    @property
     def origin_mappings(self) -> int:
         """Envelopes that came without a source_id and were given their origin's name (loggregator.md 1.1 a)."""
         return self._rewriter.origin_mappings

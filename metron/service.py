@@ -22,10 +22,12 @@ from plumbing.admin import Health, serve_admin
 from plumbing.diode import SharedDiode
 from plumbing.grpc_server import serve_grpc
 from plumbing.ingress_server import INGRESS, Ingress
-from plumbing.island import Island, open_island
+from plumbing.island import open_island
 from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
+
+_DRAIN_CHECK_S = 0.02
 
 
 async def serve(
@@ -40,8 +42,7 @@ async def serve(
     expose(metrics, agent, sources)
 
     async with open_island() as island, trio.open_nursery() as background:
-        drained = trio.Event()
-        background.start_soon(_send, island, config, agent, drained)
+        background.start_soon(island.run, run_pool, config, agent, random.Random())
         async with serve_grpc(island, config.listen, config.tls, {INGRESS: ingress.service()}, grace_s=1.0) as address:
             books = partial(island.call, lambda: incarnation.book([agent.account(), *agent.link_accounts()]))
             admin = await background.start(
@@ -62,10 +63,6 @@ async def serve(
             await island.call(ingress.close)  # what was not read stays with its sender
         await island.call(agent.diode.close)
         with trio.move_on_after(config.drain_grace_s):
-            await drained.wait()
+            while await island.call(lambda: agent.unsettled):
+                await trio.sleep(_DRAIN_CHECK_S)
         background.cancel_scope.cancel()
-
-
-async def _send(island: Island, config: Config, agent: Agent, drained: trio.Event) -> None:
-    await island.run(run_pool, config, agent, random.Random())
-    drained.set()

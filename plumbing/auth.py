@@ -36,7 +36,7 @@ INVALID = "invalid authorization"
 T = TypeVar("T")
 
 
-class AccessDenied(Exception):  # noqa: N818 - the name says what happened, in the words the whole project uses
+class AccessDenied(Exception):
     """The token grants nothing: tell the client `INVALID`, log `reason`, and do not retry."""
 
     def __init__(self, reason: str) -> None:

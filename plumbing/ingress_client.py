@@ -43,7 +43,7 @@ class LinkCounts:
     window: Window = field(default_factory=Window)
 
 
-class Recycled(Exception):  # noqa: N818 - no error: the connection has done its share
+class Recycled(Exception):
     """The stream has carried as much as one connection should."""
 
 

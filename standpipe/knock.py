@@ -5,15 +5,12 @@ gRPC itself only ever says that there is no connection, and only when its patien
 
 from __future__ import annotations
 
-import os
-import ssl
-from collections.abc import Iterator
-
 import trio
 
 from plumbing.config import parse_listen
 from plumbing.tls import client_context
 from standpipe.errors import AccessDenied
+from standpipe.reasons import reason
 from standpipe.system import System
 
 PATIENCE_S = 3.0
@@ -39,7 +36,7 @@ async def knock(system: System, name: str, server_name: str) -> None:
     except trio.TooSlowError:
         raise system.unreachable(name, f"no answer within {PATIENCE_S:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
-        raise system.unreachable(name, _in_words(list(_causes(error)))) from error
+        raise system.unreachable(name, reason(error)) from error
 
 
 async def _is_sent_away(tls: trio.SSLStream[trio.SocketStream]) -> bool:
@@ -50,23 +47,3 @@ async def _is_sent_away(tls: trio.SSLStream[trio.SocketStream]) -> bool:
         except (OSError, trio.BrokenResourceError):
             return True
     return False
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it came from; the attempts at each address of a name come as a group."""
-    yield error
-    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else [error.__cause__]:
-        if each is not None:
-            yield from _causes(each)
-
-
-def _in_words(causes: list[BaseException]) -> str:
-    """Say what a connection failed of, in the words of the innermost cause that has any."""
-    for each in reversed(causes):
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted: {each.verify_message}"
-        if isinstance(each, ssl.SSLError):
-            return f"TLS: {(each.reason or 'the connection broke').replace('_', ' ').lower()}"
-        if isinstance(each, OSError) and each.errno:
-            return (os.strerror(each.errno) if each.errno > 0 else str(each.strerror)).lower()
-    return str(causes[0]) or "the connection broke"

@@ -85,7 +85,9 @@ def run_until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
     try:
         ended_by = trio.run(_until_interrupted, work)
     except BaseExceptionGroup as group:
-        raise _alone(group) from group
+        if isinstance(failure := _alone(group), CommandFailed):
+            raise failure from None
+        raise
     if ended_by:
         raise typer.Exit(0 if ended_by == signal.SIGINT else 128 + ended_by)
 

@@ -5,8 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from plumbing.certs import make_certs
+
+settings.register_profile("standpipe", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("standpipe")
 
 
 @pytest.fixture(scope="session")

@@ -116,13 +116,8 @@ class Reader:
         while True:
             await self._something_in_flight.wait()
             messages = len(self._in_flight)
-            pong = await self._connection.ping()
-            try:
-                async with asyncio.timeout(patience):
-                    await asyncio.shield(pong)
+            if await self._answers_a_ping(patience):
                 patience = self._config.pong_timeout_s
-            except TimeoutError:
-                pong.cancel()
             self._confirm(messages)
             await asyncio.sleep(_PROBE_INTERVAL_S)
 
@@ -164,16 +159,14 @@ class Reader:
         return CloseCode.POLICY_VIOLATION, f"slow consumer: {self.counts.in_flight} envelopes not delivered"
 
     async def _keep_alive(self) -> None:
-        while True:
-            pong = await self._connection.ping()
-            try:
-                async with asyncio.timeout(self._config.pong_timeout_s):
-                    await asyncio.shield(pong)
-            except TimeoutError:
-                pong.cancel()
-                await self._close(CloseCode.POLICY_VIOLATION, _NO_PONG)
-                return
+        while await self._answers_a_ping(self._config.pong_timeout_s):
             await asyncio.sleep(self._config.ping_interval_s)
+        await self._close(CloseCode.POLICY_VIOLATION, _NO_PONG)
+
+    async def _answers_a_ping(self, within_s: float) -> bool:
+        pong = asyncio.ensure_future(await self._connection.ping())
+        answered, _ = await asyncio.wait([pong], timeout=within_s)
+        return bool(answered and pong.result() is not None)
 
     async def _discard_incoming(self) -> None:
         async for _ in self._connection:

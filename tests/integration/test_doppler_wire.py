@@ -1,4 +1,4 @@
-"""A doppler as original agents and subscribers see it: plain gRPC clients, generated messages (loggregator.md 1.8, 2)."""
+"""A doppler as original agents and subscribers see it: plain gRPC clients, generated messages (reference 1.8, 2)."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial

@@ -160,7 +160,7 @@ async def test_an_agent_that_is_not_there_is_named(data_dir: Path) -> None:
 
     assert done.returncode == 3
     assert done.stderr.count(b"\n") == 1
-    assert b"connection refused" in done.stderr
+    assert b"Connection refused" in done.stderr
 
 
 async def test_the_output_of_a_command_is_shown_and_shipped(data_dir: Path) -> None:

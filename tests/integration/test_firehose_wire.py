@@ -330,8 +330,9 @@ async def test_a_slow_consumer_is_cut_off_and_told_why_if_it_asks(
             await trio.sleep(0.5)
             socket.resume_reading()
 
-            assert (socket_code := await closing(socket)) and socket_code[0] == code
-            assert word in str(socket_code[1])
+            closed_with, reason = await closing(socket)
+            assert closed_with == code
+            assert word in str(reason)
         assert "traffic_controller_slow_consumers_total 1.0" in await get(
             pipeline.traffic_controller, certs_dir, "/metrics"
         )

@@ -29,6 +29,6 @@ def test_every_test_file_mirrors_a_module() -> None:
     tests = {path.relative_to(ROOT / "tests" / "unit") for path in (ROOT / "tests" / "unit").rglob("test_*.py")}
 
     print(sorted(str(path) for path in tests - mirrored))
-    print(sorted(str(p) for p in modules() if p.name not in EDGES and Path(*p.parts[:-1], f"test_{p.name}") not in tests))
-
-
+    print(
+        sorted(str(p) for p in modules() if p.name not in EDGES and Path(*p.parts[:-1], f"test_{p.name}") not in tests)
+    )

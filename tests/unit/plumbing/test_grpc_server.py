@@ -14,7 +14,11 @@ from plumbing.island import open_island
 from plumbing.tls import TlsFiles
 from tests.running import dial
 
-PINGS = [("grpc.keepalive_time_ms", 150), ("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.max_pings_without_data", 0)]
+PINGS = [
+    ("grpc.keepalive_time_ms", 150),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+]
 
 
 async def wait_for_ever(_: object, context: grpc.aio.ServicerContext) -> None:

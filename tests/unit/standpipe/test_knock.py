@@ -48,19 +48,19 @@ async def test_nobody_is_at_home(certs_dir: Path) -> None:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
 
-        with pytest.raises(NotRunning, match=f"metron at {address} does not answer: connection refused"):
+        with pytest.raises(NotRunning, match=f"metron at {address} does not answer: Connection refused"):
             await knock(system_at(address, certs_dir, certs_dir), "metron", "metron")
 
 
 async def test_somebody_else_is_at_home(certs_dir: Path) -> None:
     async with serving(certs_dir) as address:
-        with pytest.raises(NotRunning, match=r"its certificate is not accepted: .*not valid for 'doppler'"):
+        with pytest.raises(NotRunning, match=r"its certificate: .*not valid for 'doppler'"):
             await knock(system_at(address, certs_dir, certs_dir), "doppler", "doppler")
 
 
 async def test_a_stranger_is_at_home(certs_dir: Path, other_certs_dir: Path) -> None:
     async with serving(certs_dir) as address:
-        with pytest.raises(NotRunning, match="its certificate is not accepted: self-signed certificate"):
+        with pytest.raises(NotRunning, match="its certificate: self-signed certificate"):
             await knock(system_at(address, other_certs_dir, other_certs_dir), "metron", "metron")
 
 
@@ -77,6 +77,6 @@ async def test_who_is_at_home_does_not_speak_tls(certs_dir: Path) -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, shout, 0, host="127.0.0.1"))
         address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
-        with pytest.raises(NotRunning, match="does not answer: TLS: "):
+        with pytest.raises(NotRunning, match=r"does not answer: .*SSL"):
             await knock(system_at(address, certs_dir, certs_dir), "metron", "metron")
         nursery.cancel_scope.cancel()

@@ -31,7 +31,7 @@ def _log(source: str, text: str = "") -> bytes:
 
 def test_once_is_one_table(fake_system: FakeSystem, paper: Paper) -> None:
     fake_system.scripts = [says(messages(_log("shop"), _log("shop"), _log("cart")), then=hang_on)]
-    top(interval=0.1, once=True, data_dir=fake_system.data_dir)
+    top(once=True, data_dir=fake_system.data_dir)
     heading, columns, *rows = [line.decode() for line in paper.lines]
     assert heading.startswith("2 sources   ")
     assert columns.split() == ["source", "envelopes/s", "bytes/s", "errors/s"]
@@ -40,7 +40,7 @@ def test_once_is_one_table(fake_system: FakeSystem, paper: Paper) -> None:
 
 def test_each_interval_is_one_object(fake_system: FakeSystem, paper: Paper) -> None:
     fake_system.scripts = [says(messages(_log("shop")), then=hang_on)]
-    top(interval=0.1, count=2, as_json=True, data_dir=fake_system.data_dir)
+    top(count=2, as_json=True, data_dir=fake_system.data_dir)
     first, second = [orjson.loads(line) for line in paper.lines]
     assert [source["source_id"] for source in first["sources"]] == ["shop"]
     assert second["sources"] == []
@@ -48,14 +48,14 @@ def test_each_interval_is_one_object(fake_system: FakeSystem, paper: Paper) -> N
 
 def test_it_reads_under_a_name_of_its_own(fake_system: FakeSystem, paper: Paper) -> None:
     fake_system.scripts = [says(b"", then=hang_on)]
-    top(interval=0.1, once=True, data_dir=fake_system.data_dir)
+    top(once=True, data_dir=fake_system.data_dir)
     assert re.fullmatch("/firehose/top-[0-9a-f]{8}", fake_system.dialled[0].path)
 
 
 def test_it_ends_when_nobody_reads_the_output(fake_system: FakeSystem, paper: Paper) -> None:
     paper.until = 1
     fake_system.scripts = [says(b"", then=hang_on)]
-    top(interval=0.1, data_dir=fake_system.data_dir)
+    top(data_dir=fake_system.data_dir)
     assert len(paper.writes) == 1
 
 
@@ -66,7 +66,7 @@ def test_nobody_there_is_not_running(fake_system: FakeSystem, paper: Paper) -> N
 
 def test_no_source_can_play_tricks_on_the_terminal(fake_system: FakeSystem, paper: Paper) -> None:
     fake_system.scripts = [says(messages(_log("\x1b[2J[bold]evil")), then=hang_on)]
-    top(interval=0.1, once=True, data_dir=fake_system.data_dir)
+    top(once=True, data_dir=fake_system.data_dir)
     assert rb"\x1b[2J[bold]evil" in paper.writes[0]
 
 
