@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from envelope import kernel
+from plumbing.acker import PROMPT_BYTES
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.first_of import first_of
 from plumbing.ledger import Account
@@ -27,7 +29,7 @@ from traffic_controller.doors import Stream
 
 log = structlog.get_logger(__name__)
 
-_PROBE_INTERVAL_S = 0.1
+_PROBE_INTERVAL_S = 0.1  # sooner when much is in flight: a Doppler's window must not run dry
 _FIRST_PONG_S = 2.0
 _NO_PONG = "Client did not respond to ping before keep-alive timeout expired."
 
@@ -73,6 +75,8 @@ class Reader:
         self._feed = Feed(dopplers, stream.request, self._relay)
         self._in_flight: deque[tuple[Arrival, int]] = deque()
         self._something_in_flight = asyncio.Event()
+        self._much_in_flight = asyncio.Event()
+        self._unread_bytes = 0
 
     async def run(self) -> None:
         """Serve the client until it leaves, does not answer pings, or is too slow."""
@@ -101,6 +105,9 @@ class Reader:
         counts.bytes += len(frames)
         self._in_flight.append((arrival, envelopes - skipped))
         self._something_in_flight.set()
+        self._unread_bytes += len(arrival.batch)
+        if self._unread_bytes >= PROMPT_BYTES:
+            self._much_in_flight.set()
         if frames:
             connection.transport.write(frames)
             if connection.paused:
@@ -119,16 +126,21 @@ class Reader:
             if await self._answers_a_ping(patience):
                 patience = self._config.pong_timeout_s
             self._confirm(messages)
-            await asyncio.sleep(_PROBE_INTERVAL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PROBE_INTERVAL_S):
+                    await self._much_in_flight.wait()
 
     def _confirm(self, messages: int) -> None:
         for _ in range(messages):
             arrival, envelopes = self._in_flight.popleft()
             self.counts.in_flight -= envelopes
             self.counts.delivered += envelopes
+            self._unread_bytes -= len(arrival.batch)
             arrival.confirm()
         if not self._in_flight:
             self._something_in_flight.clear()
+        if self._unread_bytes < PROMPT_BYTES:
+            self._much_in_flight.clear()
 
     async def _watch_for_slowness(self) -> None:
         """Cut a client off that takes nothing for too long while more waits, as the original does (3.1)."""

@@ -65,7 +65,7 @@ async def _look(system: System, last: list[Verdict], *, as_json: bool, watch: bo
                 reading, verdict = await audit(read)
                 last[:] = [verdict]
                 if live is not None:
-                    live.update(picture(reading, verdict, time.time()), refresh=True)
+                    live.update(picture(reading, verdict, time.time(), verdict_first=True), refresh=True)
                 elif not await stdout.write(_json(reading, verdict) if as_json else _text(reading, verdict)):
                     break
                 if not watch:
@@ -73,16 +73,20 @@ async def _look(system: System, last: list[Verdict], *, as_json: bool, watch: bo
                 await trio.sleep(WATCH_EVERY_S)
 
 
-def picture(reading: Reading, verdict: Verdict, now: float) -> Group:
+def picture(reading: Reading, verdict: Verdict, now: float, *, verdict_first: bool = False) -> Group:
     """Draw all books, the hops between them, and the verdict; `now` in seconds since 1970."""
-    return Group(*_parts(reading, verdict, now))
+    books, summary = _books(reading, now), _summary(reading, verdict)
+    return Group(*summary, "", *books) if verdict_first else Group(*books, *summary)
 
 
-def _parts(reading: Reading, verdict: Verdict, now: float) -> Iterator[RenderableType]:
+def _books(reading: Reading, now: float) -> Iterator[RenderableType]:
     for book in reading.books:
         yield _heading(book, now)
         yield _table(COLUMNS, rows(book))
         yield ""
+
+
+def _summary(reading: Reading, verdict: Verdict) -> Iterator[RenderableType]:
     if verdict.crossings:
         hops = [
             (hop.name, *(f"{n:,}" for n in (hop.delivered, hop.in_flight, hop.received, hop.lost, hop.surplus)))
@@ -98,9 +102,8 @@ def _parts(reading: Reading, verdict: Verdict, now: float) -> Iterator[Renderabl
         but = ", but for what dead processes took with them" if verdict.remarks else ""
         yield Text(f"The books balance{but}.", style="bold green")
     else:
-        yield Text(
-            "The books do not balance." if _differs(reading, verdict) else "Not all books are here.", style="bold red"
-        )
+        words = "The books do not balance." if _differs(reading, verdict) else "Not all books are here."
+        yield Text(words, style="bold red")
 
 
 def _differs(reading: Reading, verdict: Verdict) -> bool:
@@ -119,9 +122,12 @@ def _heading(book: Book, now: float) -> Text:
 
 
 def _table(columns: Sequence[str], lines: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="left" if column in _TEXTS else "right", no_wrap=True)
+        if column in _TEXTS:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)  # half a number would be a wrong one
     for line in lines:
         table.add_row(*(Text(safe(cell)) for cell in line))
     return table

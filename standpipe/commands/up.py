@@ -32,7 +32,7 @@ Config = Annotated[
         metavar="FILE",
         dir_okay=False,
         exists=True,
-        help="TOML file with a table for each component, and [standpipe] for the options below.",
+        help="TOML file with a table for each component, and \\[standpipe] for the options below.",
     ),
 ]
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from plumbing.ledger import Account
-from standpipe.balance import Book, Reading, Verdict, judge
+from standpipe.balance import Book, Reading, judge
 from standpipe.commands import ledger as module
 from standpipe.commands.ledger import ledger, picture
 from standpipe.errors import NotRunning
@@ -119,8 +119,22 @@ def test_what_went_from_hop_to_hop_is_a_table() -> None:
         for name, account in (("metron", link), ("doppler-0", door))
     ]
     shown = _shown(Reading(books=tuple(books), addresses={"doppler-0": "127.0.0.1:8082"}))
-    assert "agents → doppler-0           5           2          6      0         0" in shown
+    assert ["agents", "→", "doppler-0", "5", "2", "6", "0", "0"] in [line.split() for line in shown.splitlines()]
 
 
-def test_a_verdict_knows_whether_it_is_good() -> None:
-    assert Verdict(crossings=(), problems=(), remarks=("a remark",)).balanced
+def test_a_narrow_terminal_shows_every_digit() -> None:
+    account = Account(
+        account="subscription-of-somebody", kind="subscription", received=123_456_789, delivered=123_456_789
+    )
+    book = Book(component="doppler-0", incarnation="1st", pid=1, started_at=NOW, accounts=(account,))
+    text = io.StringIO()
+    reading = Reading(books=(book,))
+    Console(file=text, width=80).print(picture(reading, judge(reading, reading), NOW))
+    assert text.getvalue().count("123,456,789") == 2
+
+
+def test_whoever_watches_sees_the_verdict_first() -> None:
+    text = io.StringIO()
+    reading = Reading(books=(_book(),))
+    Console(file=text, width=160).print(picture(reading, judge(reading, reading), NOW, verdict_first=True))
+    assert text.getvalue().startswith("The books balance.")
