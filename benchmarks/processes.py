@@ -169,6 +169,15 @@ class Worker(Process):
         return self.read_line(self._popen.stdout.fileno(), timeout_s)
 
 
+def machine_busy_s() -> float:
+    """CPU seconds that all cores together have spent on anything so far, other people's work included."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = (
+            int(field) for field in file.readline().split()[1:]
+        )
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_S
+
+
 def _stat(path: str) -> list[str]:
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read().rpartition(")")[2].split()

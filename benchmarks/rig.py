@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker
+from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker, machine_busy_s
 from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, source_ids
 from plumbing.certs import make_certs
 from plumbing.tls import TlsFiles, client_context
@@ -66,6 +66,7 @@ class Snapshot(NamedTuple):
     sent: int
     received: int
     uses: Mapping[str, Use]
+    machine_busy_s: float
 
 
 @dataclass(slots=True)
@@ -117,7 +118,7 @@ class Rig:
         """Look at everything at once."""
         processes: dict[str, Process] = {**self.components, **self.workers}
         uses = {name: process.use() for name, process in processes.items()}
-        return Snapshot(time.monotonic(), self.sender.ask("progress")["sent"], self.received(), uses)
+        return Snapshot(time.monotonic(), self.sender.ask("progress")["sent"], self.received(), uses, machine_busy_s())
 
     def dropped(self) -> int:
         """Add up what the books of all components call dropped."""

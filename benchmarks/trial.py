@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ class Trial:
     """How busy each process was."""
     busiest_thread: dict[str, float]
     """How busy the busiest thread of each process was."""
+    machine_cores: float
+    """How busy the machine was, with us and with anything else."""
 
     @property
     def passed(self) -> bool:
@@ -37,13 +40,15 @@ class Trial:
 
     @property
     def bound_by(self) -> str:
-        """Name what could not do more."""
+        """Name what could not do more, if anything that can be seen from outside."""
         name, busy = max(self.busiest_thread.items(), key=lambda item: item[1])
-        total = sum(self.cores.values())
-        everything = f"{total:.2f} cores in all"
+        ours = sum(self.cores.values())
+        cores = f"{self.machine_cores:.2f} of {os.cpu_count()} cores busy, {ours:.2f} of them ours"
         if busy >= _BUSY:
-            return f"one thread of the {name} ({busy:.0%} busy; {everything})"
-        return f"the machine ({everything}; the busiest thread, of the {name}, {busy:.0%})"
+            return f"one thread of the {name}, {busy:.0%} busy ({cores})"
+        if self.machine_cores >= _BUSY * (os.cpu_count() or 1):
+            return f"the machine ({cores}; the busiest thread, of the {name}, {busy:.0%})"
+        return f"waiting, not work ({cores}; the busiest thread, of the {name}, {busy:.0%})"
 
     def as_dict(self) -> dict[str, Any]:
         """Make it ready for JSON."""
@@ -73,6 +78,7 @@ def attempt(rig: Rig, rate: float, seconds: float) -> Trial:
         dropped=rig.dropped() - dropped_before,
         cores=_cores(before, after),
         busiest_thread=_busiest_thread(before, after),
+        machine_cores=round((after.machine_busy_s - before.machine_busy_s) / (after.at - before.at), 2),
     )
 
 

@@ -1,4 +1,7 @@
-"""Read on while what has arrived is being shown, so that pings are answered whatever the output does.
+"""Read on when showing what has arrived takes too long, so that pings are answered whatever the output does.
+
+As long as the output keeps up, nothing is read ahead: what was read is shown before the server's next ping is answered,
+and what a reader that is killed did not show goes to the next reader of its subscription.
 
 In:    lists of messages, from `websocket_reader`.
 Out:   the same messages, those that wait joined to longer lists.
@@ -18,6 +21,8 @@ from standpipe.errors import CommandFailed
 from standpipe.websocket_conversation import StreamError
 
 MAX_WAITING_BYTES = 16 << 20
+PATIENCE_S = 10.0
+"""How long the output may take before reading goes on without it: a server waits 30 s for an answer to a ping."""
 _AT_ONCE_BYTES = 256 << 10
 
 Show: TypeAlias = Callable[[list[bytes]], Awaitable[bool]]
@@ -40,7 +45,10 @@ async def _read(arrivals: AsyncGenerator[list[bytes], None], waiting: _Waiting) 
     try:
         async with aclosing(arrivals):
             async for messages in arrivals:
+                behind = waiting.behind
                 await waiting.put(messages)
+                with trio.move_on_after(0 if behind else PATIENCE_S):
+                    await waiting.all_shown()
     except (StreamError, CommandFailed) as error:
         waiting.error = error
     waiting.end()
@@ -54,6 +62,7 @@ class _Waiting:
         self._lists: deque[list[bytes]] = deque()
         self._bytes = 0
         self._ended = False
+        self._showing = False
         self._changed = trio.Event()
 
     async def put(self, messages: list[bytes]) -> None:
@@ -64,12 +73,25 @@ class _Waiting:
         self._bytes += sum(map(len, messages))
         self._change()
 
+    @property
+    def behind(self) -> bool:
+        """Whether some messages wait already, or are being shown."""
+        return bool(self._lists) or self._showing
+
+    async def all_shown(self) -> None:
+        """Wait until nothing waits, and what was taken last has been shown."""
+        while self.behind:
+            await self._changed.wait()
+
     async def take(self) -> list[bytes] | None:
-        """Take some messages, as soon as there are any; None at the end."""
+        """Take some messages, as soon as there are any; None at the end. The ones taken before have been shown."""
+        self._showing = False
+        self._change()
         while not self._lists:
             if self._ended:
                 return None
             await self._changed.wait()
+        self._showing = True
         messages = self._lists.popleft()
         size = sum(map(len, messages))
         while self._lists and size < _AT_ONCE_BYTES:

@@ -120,7 +120,6 @@ async def _dial(source: Source) -> TlsStream:
 
 async def _open(stream: TlsStream, conversation: Conversation) -> list[bytes]:
     """Ask for the stream; the messages returned came together with the answer."""
-    await stream.send_all(conversation.to_send())
     while True:
         messages = await _hear(stream, conversation)
         if conversation.is_open or conversation.ended:
@@ -128,15 +127,18 @@ async def _open(stream: TlsStream, conversation: Conversation) -> list[bytes]:
 
 
 async def _hear(stream: TlsStream, conversation: Conversation) -> list[bytes]:
-    """Wait for bytes, and answer at once what has to be answered."""
-    data = await _receive(stream, conversation)
-    if not data:
-        raise conversation.receive_end()
-    messages = conversation.receive(data)
+    """Answer what has to be answered, then wait for bytes.
+
+    In this order, a ping is answered once the messages before it have been taken: the server believes that whoever
+    answers has read that far, and gives the rest to the subscription's next reader if this one dies.
+    """
     if answer := conversation.to_send():
         with suppress(trio.BrokenResourceError):  # it has hung up, and what it said before that still counts
             await stream.send_all(answer)
-    return messages
+    data = await _receive(stream, conversation)
+    if not data:
+        raise conversation.receive_end()
+    return conversation.receive(data)
 
 
 async def _receive(stream: TlsStream, conversation: Conversation) -> bytes | bytearray:
@@ -151,11 +153,10 @@ async def _receive(stream: TlsStream, conversation: Conversation) -> bytes | byt
 
 
 async def _say_goodbye(stream: TlsStream, conversation: Conversation) -> None:
-    if not conversation.is_open:
-        return
+    was_open = conversation.is_open
     conversation.close()
     await stream.send_all(conversation.to_send())
-    while await stream.receive_some(_RECEIVE_BYTES):
+    while was_open and await stream.receive_some(_RECEIVE_BYTES):
         pass  # what was on its way; the server's own goodbye ends it
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 
 from plumbing.tls import TlsFiles, client_context
 
@@ -105,3 +106,106 @@ def is_alive(pid: int) -> bool:
 def session_of(pid: int) -> int:
     """Return the session that a process is in."""
     return os.getsid(pid)
+
+
+class Command:
+    """One `standpipe` command that runs beside the test; what it prints goes into files."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path, errors: Path) -> None:
+        self.process = process
+        self._output = output
+        self._errors = errors
+        self._read_up_to = 0
+        self._records: list[dict[str, Any]] = []
+
+    @property
+    def errors(self) -> str:
+        """What it has said on stderr so far."""
+        return self._errors.read_text()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The whole lines of JSON that it has printed so far."""
+        with self._output.open("rb") as file:
+            file.seek(self._read_up_to)
+            whole = file.read().rpartition(b"\n")[0]
+        if whole:
+            self._read_up_to += len(whole) + 1
+            self._records += map(orjson.loads, whole.split(b"\n"))
+        return self._records
+
+    def messages(self, source: str) -> list[str]:
+        """The logs of one source that it has printed so far."""
+        return [each["message"] for each in self.records if each["source_id"] == source and each["type"] == "log"]
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def running_command(system: RunningUp, *words: str) -> Iterator[Command]:
+    """Run a command for the time of the block; `standpipe emit -` gets a pipe, the others nothing to read."""
+    output, errors = (system.data_dir.with_name(f"{words[0]}-{time.monotonic_ns()}.{end}") for end in ("out", "err"))
+    with output.open("wb") as out, errors.open("wb") as err:
+        process = subprocess.Popen(
+            [*STANDPIPE, *words, "--data-dir", str(system.data_dir)], stdin=subprocess.PIPE, stdout=out, stderr=err
+        )
+    try:
+        yield Command(process, output, errors)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+        with suppress(BrokenPipeError):
+            process.communicate()
+
+
+def run_command(data_dir: Path, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    ended = subprocess.run(
+        [*STANDPIPE, *words, "--data-dir", str(data_dir)],
+        input=stdin,
+        capture_output=True,
+        timeout=2 * PATIENCE_S,
+        check=False,
+    )
+    return subprocess.CompletedProcess(words, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+@contextmanager
+def firehose(system: RunningUp, subscription: str, *flags: str) -> Iterator[Command]:
+    """Read a subscription for the time of the block, which begins when every Doppler keeps envelopes for it."""
+    name = f"firehose {subscription}"
+    readers = len(accounts(system, "traffic_controller", name))
+    with running_command(system, "firehose", "--subscription", subscription, "--json", *flags) as reader:
+        assert eventually(lambda: len(accounts(system, "traffic_controller", name)) > readers), reader.errors
+        assert eventually(lambda: is_subscribed(system, subscription)), reader.errors
+        yield reader
+
+
+def is_subscribed(system: RunningUp, subscription: str) -> bool:
+    """Whether every Doppler keeps envelopes for a subscription."""
+    return all(accounts(system, name, subscription) for name in dopplers(system))
+
+
+def dopplers(system: RunningUp) -> list[str]:
+    return [name for name in system.endpoints if name.startswith("doppler-") and not name.endswith(".admin")]
+
+
+def accounts(system: RunningUp, component: str, name: str) -> list[dict[str, Any]]:
+    """The accounts of one name that a component's book has now; none if it does not answer."""
+    try:
+        book = system.get(component, "/ledger")
+    except httpx.HTTPError:
+        return []
+    return [account for account in book["accounts"] if account["account"] == name]
+
+
+def books(system: RunningUp) -> dict[str, Any]:
+    """What `standpipe ledger --json` says."""
+    said: dict[str, Any] = json.loads(run_command(system.data_dir, "ledger", "--json").stdout)
+    return said

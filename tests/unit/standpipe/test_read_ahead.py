@@ -8,7 +8,7 @@ import trio.testing
 
 from standpipe import read_ahead as module
 from standpipe.errors import CommandFailed
-from standpipe.read_ahead import read_ahead
+from standpipe.read_ahead import PATIENCE_S, read_ahead
 from standpipe.websocket_conversation import StreamEnded
 
 
@@ -69,22 +69,35 @@ async def test_who_has_enough_leaves_the_stream() -> None:
     assert arrivals.left
 
 
-async def test_reading_goes_on_while_the_output_waits() -> None:
+async def test_nothing_is_read_ahead_while_the_output_keeps_up() -> None:
     arrivals = Arrivals(*[[b"x"]] * 50)
+    ahead: list[int] = []
 
     async def show(_: list[bytes]) -> bool:
         await trio.testing.wait_all_tasks_blocked()
+        ahead.append(arrivals.yielded - len(ahead))
+        return len(ahead) < 50
+
+    await read_ahead(arrivals.read(), show)
+    assert ahead == [1] * 50
+
+
+async def test_reading_goes_on_when_the_output_takes_too_long(autojump_clock: trio.testing.MockClock) -> None:
+    arrivals = Arrivals(*[[b"x"]] * 50)
+
+    async def show(_: list[bytes]) -> bool:
+        await trio.sleep(PATIENCE_S + 1)
         return False
 
     await read_ahead(arrivals.read(), show)
     assert arrivals.yielded == 50
 
 
-async def test_what_waits_is_shown_together() -> None:
+async def test_what_waits_is_shown_together(autojump_clock: trio.testing.MockClock) -> None:
     sizes: list[int] = []
 
     async def show(messages: list[bytes]) -> bool:
-        await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(PATIENCE_S + 1)
         sizes.append(len(messages))
         return sum(sizes) < 50
 
@@ -92,13 +105,15 @@ async def test_what_waits_is_shown_together() -> None:
     assert (len(sizes), sum(sizes)) == (2, 50)
 
 
-async def test_no_more_than_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_than_so_much_waits(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_WAITING_BYTES", 1_000)
     arrivals = Arrivals(*[[bytes(100)]] * 50)
     waiting: list[int] = []
 
     async def show(messages: list[bytes]) -> bool:
-        await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(PATIENCE_S + 1)
         waiting.append(arrivals.yielded - len(messages))
         return False
 
