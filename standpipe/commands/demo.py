@@ -19,22 +19,22 @@ import typer
 from envelope import kernel
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from plumbing.logs import set_up_logs
-from standpipe.balance import COLUMNS, Reading, Verdict, rows
-from standpipe.envelope_printer import palette_for
-from standpipe.outbox import open_outbox
+from standpipe.books.balance import COLUMNS, Reading, Verdict, rows
+from standpipe.books.read_books import Read, audit, open_books
+from standpipe.demo.this_machine import LOG_SOURCE, METRICS_SOURCE, Logs, find_logs, metron_flags
+from standpipe.demo.witness import Witness
 from standpipe.printing import print_table
-from standpipe.read_books import Read, audit, open_books
-from standpipe.reading import Reading as Firehose
-from standpipe.show import line
-from standpipe.stdout import Stdout
+from standpipe.reading.envelope_printer import palette_for
+from standpipe.reading.session import Reading as Firehose
+from standpipe.reading.show import line
+from standpipe.reading.stdout import Stdout
 from standpipe.supervisor.data_dir import announce, claim, furnish
 from standpipe.supervisor.plan import DOPPLER, METRON, Component, make_plan
 from standpipe.supervisor.settings import UpSettings, told_components
 from standpipe.supervisor.supervisor import Supervisor, open_supervisor
 from standpipe.supervisor.will import Will
 from standpipe.system import System
-from standpipe.this_machine import LOG_SOURCE, METRICS_SOURCE, Logs, find_logs, metron_flags
-from standpipe.witness import Witness
+from standpipe.writing.outbox import open_outbox
 
 OWN_SOURCE = "demo"
 METRICS_EVERY_S = 2.0

@@ -12,13 +12,13 @@ import trio
 import typer
 
 from standpipe.options import Address, Ca, Cert, DataDir, Instance, Key, Source, Tags
-from standpipe.outbox import Outbox, open_outbox
-from standpipe.pace import Pace
-from standpipe.split_lines import LineSplitter
-from standpipe.stdin import Stdin
 from standpipe.system import System
-from standpipe.write_envelopes import batch_of, parse_origin, write_metrics
-from standpipe.write_logs import BATCH_LINES, LogWriter
+from standpipe.writing.outbox import Outbox, open_outbox
+from standpipe.writing.pace import Pace
+from standpipe.writing.split_lines import LineSplitter
+from standpipe.writing.stdin import Stdin
+from standpipe.writing.write_envelopes import batch_of, parse_origin, write_metrics
+from standpipe.writing.write_logs import BATCH_LINES, LogWriter
 
 Many = list[str] | None
 

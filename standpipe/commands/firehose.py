@@ -11,11 +11,11 @@ from typing import Annotated
 import trio
 import typer
 
-from standpipe.envelope_printer import EnvelopePrinter, palette_for
 from standpipe.options import Address, Ca, DataDir, Json, Token
-from standpipe.read_ahead import read_ahead
-from standpipe.reading import Reading, notice, run_until_interrupted
-from standpipe.stdout import Stdout
+from standpipe.reading.envelope_printer import EnvelopePrinter, palette_for
+from standpipe.reading.read_ahead import read_ahead
+from standpipe.reading.session import Reading, notice, run_until_interrupted
+from standpipe.reading.stdout import Stdout
 from standpipe.system import System
 
 

@@ -17,12 +17,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from standpipe.balance import COLUMNS, Book, Reading, Verdict, as_object, rows
+from standpipe.books.balance import COLUMNS, Book, Reading, Verdict, as_object, rows
+from standpipe.books.read_books import audit, open_books
 from standpipe.options import DataDir, Json
-from standpipe.read_books import audit, open_books
-from standpipe.reading import run_until_interrupted
-from standpipe.show import safe
-from standpipe.stdout import Stdout
+from standpipe.reading.session import run_until_interrupted
+from standpipe.reading.show import safe
+from standpipe.reading.stdout import Stdout
 from standpipe.system import System
 from standpipe.units import duration_text
 

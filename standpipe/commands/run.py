@@ -12,12 +12,12 @@ import typer
 
 from standpipe.errors import CommandFailed
 from standpipe.options import Address, Ca, Cert, DataDir, Instance, Key, Source, Tags
-from standpipe.outbox import AGENT, Shipment, Undeliverable, open_shipment
-from standpipe.pass_through import pass_through
-from standpipe.split_lines import LineSplitter
 from standpipe.system import System
-from standpipe.write_envelopes import Origin, parse_origin
-from standpipe.write_logs import LogWriter
+from standpipe.writing.outbox import AGENT, Shipment, Undeliverable, open_shipment
+from standpipe.writing.pass_through import pass_through
+from standpipe.writing.split_lines import LineSplitter
+from standpipe.writing.write_envelopes import Origin, parse_origin
+from standpipe.writing.write_logs import LogWriter
 
 
 def run(

@@ -20,11 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 from standpipe.options import Address, Ca, DataDir, Json, Token
-from standpipe.reading import Reading, run_until_interrupted
-from standpipe.show import safe
-from standpipe.stdout import Stdout
+from standpipe.reading.session import Reading, run_until_interrupted
+from standpipe.reading.show import safe
+from standpipe.reading.stdout import Stdout
+from standpipe.reading.traffic import Load, Traffic, ranked
 from standpipe.system import System
-from standpipe.traffic import Load, Traffic, ranked
 from standpipe.units import bytes_text, count_text
 
 _PRINTED_ROWS = 100

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -117,6 +118,13 @@ class Command:
         self._errors = errors
         self._read_up_to = 0
         self._records: list[dict[str, Any]] = []
+        assert process.stdin is not None
+        self.stdin = process.stdin
+
+    @property
+    def output(self) -> str:
+        """Everything it has printed so far."""
+        return self._output.read_text()
 
     @property
     def errors(self) -> str:
@@ -174,6 +182,51 @@ def run_command(data_dir: Path, *words: str, stdin: bytes = b"") -> subprocess.C
         check=False,
     )
     return subprocess.CompletedProcess(words, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+class Load:
+    """A `standpipe emit -` that is given one numbered line after the other, and sends so many a second."""
+
+    def __init__(self, emit: Command, what: str) -> None:
+        self.emit = emit
+        self._what = what
+        self._fed = 0
+        self._enough = threading.Event()
+        self._feeder = threading.Thread(target=self._feed)
+        self._feeder.start()
+
+    def lines(self, first: int | None = None) -> list[str]:
+        """Return the lines that it was given, or the `first` of them."""
+        return [self._line(number) for number in range(self._fed if first is None else first)]
+
+    def finish(self) -> int:
+        """Give it no more, and return its exit code: 0 when the agent has confirmed every line."""
+        self._enough.set()
+        self._feeder.join(PATIENCE_S)
+        return self.emit.process.wait(PATIENCE_S)
+
+    def _feed(self) -> None:
+        with suppress(BrokenPipeError), self.emit.stdin as stdin:
+            while not self._enough.is_set():
+                lines = [self._line(number) for number in range(self._fed, self._fed + 10)]
+                os.write(stdin.fileno(), "".join(f"{line}\n" for line in lines).encode())
+                self._fed += len(lines)
+
+    def _line(self, number: int) -> str:
+        return f"{self._what} {number:<100}"  # long lines: few of them are in the pipe when enough were given
+
+
+@contextmanager
+def load(system: RunningUp, source: str, *, per_second: int, what: str = "line") -> Iterator[Load]:
+    """Send numbered lines at a steady rate for the time of the block, or until it is finished."""
+    flags = ("--source", source, "--rate", str(per_second))
+    with running_command(system, "emit", *flags, "-") as emit:
+        sending = Load(emit, what)
+        try:
+            yield sending
+        finally:
+            emit.process.kill()  # nothing that was finished
+            sending.finish()
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from standpipe import websocket_reader
-from standpipe.websocket_reader import Source
-from tests.unit.standpipe.fake_firehose import Serve
+from standpipe.reading import websocket_reader
+from standpipe.reading.websocket_reader import Source
+from tests.unit.standpipe.reading.fake_firehose import Serve
 
 
 class FakeSystem:

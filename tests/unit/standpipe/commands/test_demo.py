@@ -2,10 +2,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from plumbing.ledger import Account
-from standpipe.balance import Book, Reading, Verdict
+from standpipe.books.balance import Book, Reading, Verdict
 from standpipe.commands.demo import Outcome, complaints, on_its_way
-from standpipe.this_machine import LOG_SOURCE, METRICS_SOURCE, Logs
-from standpipe.witness import Witness
+from standpipe.demo.this_machine import LOG_SOURCE, METRICS_SOURCE, Logs
+from standpipe.demo.witness import Witness
 
 
 def _reading(**numbers: int) -> Reading:

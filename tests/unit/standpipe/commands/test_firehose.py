@@ -12,8 +12,8 @@ from standpipe.commands import firehose as module
 from standpipe.commands.firehose import Filter, firehose, tail
 from standpipe.errors import AccessDenied, NotRunning
 from tests.unit.standpipe.commands.conftest import FakeSystem
-from tests.unit.standpipe.fake_firehose import close, hang_on, messages, receive_request, refuse, says
-from tests.unit.standpipe.paper import Paper
+from tests.unit.standpipe.reading.fake_firehose import close, hang_on, messages, receive_request, refuse, says
+from tests.unit.standpipe.reading.paper import Paper
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 
 from plumbing.ledger import Account
-from standpipe.balance import Book, Reading, judge
+from standpipe.books.balance import Book, Reading, judge
+from standpipe.books.read_books import Read
 from standpipe.commands import ledger as module
 from standpipe.commands.ledger import ledger, picture
 from standpipe.errors import NotRunning
-from standpipe.read_books import Read
 from standpipe.system import System
-from tests.unit.standpipe.paper import Paper
+from tests.unit.standpipe.reading.paper import Paper
 
 NOW = 1_000_000.0
 
@@ -46,7 +46,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Reading]:
         yield read
 
     monkeypatch.setattr(module, "open_books", open_books)
-    monkeypatch.setattr("standpipe.read_books.PAUSE_S", 0)
+    monkeypatch.setattr("standpipe.books.read_books.PAUSE_S", 0)
     (tmp_path / "endpoints.json").write_text("{}")
     return readings
 

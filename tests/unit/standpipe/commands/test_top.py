@@ -9,10 +9,10 @@ from envelope.pb import dropsonde_pb2 as v1
 from standpipe.commands import top as module
 from standpipe.commands.top import Order, as_object, top
 from standpipe.errors import NotRunning
-from standpipe.traffic import Load, Traffic
+from standpipe.reading.traffic import Load, Traffic
 from tests.unit.standpipe.commands.conftest import FakeSystem
-from tests.unit.standpipe.fake_firehose import hang_on, messages, says
-from tests.unit.standpipe.paper import Paper
+from tests.unit.standpipe.reading.fake_firehose import hang_on, messages, says
+from tests.unit.standpipe.reading.paper import Paper
 
 
 @pytest.fixture

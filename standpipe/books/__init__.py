@@ -1,0 +1,1 @@
+"""The books of all processes: fetched, put side by side, and judged."""

@@ -1,0 +1,1 @@
+"""What the demo shows of this machine, and what it checks of it."""
