@@ -20,6 +20,7 @@ from plumbing.tokens import TokenStore
 
 SUBSCRIBED_S = 10.0
 _POLL_S = 0.05
+_SETTLED_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +133,20 @@ class Rig:
         return sum(abs(account["balance"]) for name in self.components for account in self._accounts(name))
 
     def wait_until_idle(self, timeout_s: float) -> None:
-        """Wait until nothing is held or on its way in any component."""
+        """Wait until nothing is held or on its way in any component, and the consumer has counted what it got."""
         deadline = time.monotonic() + timeout_s
-        while any(
-            account["held"] or account["in_flight"] for name in self.components for account in self._accounts(name)
-        ):
+        while self._holds_something() or not self._counted_all():
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"envelopes are still held after {timeout_s:g} s")
-            time.sleep(_POLL_S)
+
+    def _holds_something(self) -> bool:
+        accounts = (account for name in self.components for account in self._accounts(name))
+        return any(account["held"] or account["in_flight"] for account in accounts)
+
+    def _counted_all(self) -> bool:
+        received = self.received()
+        time.sleep(_SETTLED_S)
+        return self.received() == received
 
     def _dopplers(self) -> list[str]:
         return [name for name in self.components if name.startswith("doppler")]

@@ -36,14 +36,14 @@ class Soak:
             lost = total - rig.wait_until_received(total, time.monotonic() + 2.0)
             dropped = rig.dropped()
             rig.wait_until_idle(60.0)
+            held = 0.0 if lost or dropped else self.rate
             trials = search(
                 lambda rate: attempt(rig, rate, options.trial_s),
                 self.rate * _STEP,
                 options.precision,
-                known_good=0.0 if lost or dropped else self.rate,
+                known_good=held,
             )
             imbalance = rig.imbalance()
-        held = 0.0 if lost or dropped else self.rate
         stopped = first_failure(trials)
         cost = _cpu_s_per_million(looks[0], looks[-1])
         memory = [{name: round(use.rss_bytes / 2**20, 1) for name, use in look.uses.items()} for look in looks]
@@ -64,7 +64,7 @@ class Soak:
             max(lost, dropped),
             round(sum(cost[name] for name in ours), 2),
             round(gained, 1),
-            highest(trials) / 1000,
+            max(held, highest(trials)) / 1000,
         ]
         return Run(values, raw, f"the books are {imbalance} out" if imbalance else "")
 

@@ -27,6 +27,8 @@ class Trial:
     missing: int
     """Of those that were due, not arrived 2 s after the end."""
     dropped: int
+    unsent: int
+    """Of those that were due, not even sent 2 s after the end: the first component did not take them."""
     cores: dict[str, float]
     """How busy each process was."""
     busiest_thread: dict[str, float]
@@ -48,6 +50,8 @@ class Trial:
             return f"one thread of the {name}, {busy:.0%} busy ({cores})"
         if self.machine_cores >= _BUSY * (os.cpu_count() or 1):
             return f"the machine ({cores}; the busiest thread, of the {name}, {busy:.0%})"
+        if self.unsent and not self.dropped:
+            return f"the one ingress stream, whose messages wait for each other ({cores})"
         return f"waiting, not work ({cores}; the busiest thread, of the {name}, {busy:.0%})"
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,7 +70,9 @@ def attempt(rig: Rig, rate: float, seconds: float) -> Trial:
     sent_all = rig.wait_until_sent(deadline)
     arrived = rig.wait_until_received(received_before + due, deadline) - received_before
     last_at = _last_arrival(rig)
+    unsent = 0
     if not sent_all:
+        unsent = before.sent + due - rig.sender.ask("progress")["sent"]
         rig.sender.ask("stop")
         rig.wait_until_sent(time.monotonic() + _IDLE_S)
     rig.wait_until_idle(_IDLE_S)
@@ -76,6 +82,7 @@ def attempt(rig: Rig, rate: float, seconds: float) -> Trial:
         sent=due,
         missing=due - arrived,
         dropped=rig.dropped() - dropped_before,
+        unsent=unsent,
         cores=_cores(before, after),
         busiest_thread=_busiest_thread(before, after),
         machine_cores=round((after.machine_busy_s - before.machine_busy_s) / (after.at - before.at), 2),

@@ -33,6 +33,7 @@ class Subscription:
         self.expires_at: float | None = None
         self.received = 0
         self.delivered = 0
+        self.returned = 0
         self.expired = 0
         self._make_diode = make_diode
         self._diode = make_diode()
@@ -97,6 +98,7 @@ class Subscription:
             dropped={"overflow": self.dropped - self.expired, "expired": self.expired},
             held=self.held,
             in_flight=sum(reader.window.in_flight for reader in self.readers),
+            returned=self.returned,
         )
 
 
@@ -198,6 +200,7 @@ class Reader:
 
     def leave(self, undelivered: list[Parcel]) -> None:
         """Give back what did not arrive, and be gone."""
+        self._subscription.returned += sum(parcel.envelopes for parcel in undelivered)
         self._subscription.remove(self, undelivered)
         self._left(self)
 

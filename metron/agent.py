@@ -44,6 +44,7 @@ class Agent:
             dropped={"malformed": self.doors.malformed, "overflow": self.diode.dropped_total},
             held=self.diode.held,
             in_flight=sum(link.window.in_flight for link in self.links),
+            returned=sum(link.returned for link in self.links),
         )
 
     def link_accounts(self) -> list[Account]:
@@ -55,6 +56,7 @@ class Agent:
                 received=link.delivered + link.window.in_flight,
                 delivered=link.delivered,
                 in_flight=link.window.in_flight,
+                returned=link.returned,
             )
             for link in self.links
         ]

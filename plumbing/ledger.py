@@ -30,6 +30,8 @@ class Account:
     skipped: int = 0
     held: int = 0
     in_flight: int = 0
+    returned: int = 0
+    """Taken back from broken streams, to be sent again: no part of the balance, but some of it may arrive twice."""
 
     @property
     def balance(self) -> int:
@@ -57,6 +59,7 @@ def total(account: str, kind: str, parts: Sequence[Account]) -> Account:
         skipped=sum(part.skipped for part in parts),
         held=sum(part.held for part in parts),
         in_flight=sum(part.in_flight for part in parts),
+        returned=sum(part.returned for part in parts),
     )
 
 

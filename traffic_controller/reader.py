@@ -60,6 +60,7 @@ class ReaderCounts:
             delivered=self.delivered,
             skipped=self.skipped,
             in_flight=self.in_flight,
+            returned=self.returned,
         )
 
 

@@ -16,7 +16,7 @@ from plumbing.ledger import Account, total
 
 COLUMNS = ("account", "kind", "received", "delivered", "dropped", "skipped", "held", "in flight", "balance")
 
-_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight")
+_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned")
 _HOLDERS = ("hop", "subscription")
 _LINK = "link "
 
@@ -60,6 +60,8 @@ class Crossing:
     """Confirmed, and received by nobody."""
     surplus: int = 0
     """Received, and sent by nobody."""
+    again: int = 0
+    """Received twice: taken back from a broken stream and sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Verdict:
     crossings: tuple[Crossing, ...]
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
-    """What is amiss and has an explanation: a process died."""
+    """What is amiss and has an explanation: a process died, a stream broke."""
 
     @property
     def balanced(self) -> bool:
@@ -105,6 +107,8 @@ def judge(first: Reading, second: Reading) -> Verdict:
         if crossing.lost:
             text = f"{crossing.name}: {_envelopes(crossing.lost)} confirmed and received by nobody"
             _tell(text, dead_receivers, problems, remarks)
+        if crossing.again:
+            remarks.append(f"{crossing.name}: {_envelopes(crossing.again)} sent again after a broken stream, and so twice")
         if crossing.surplus:
             text = f"{crossing.name}: {_envelopes(crossing.surplus)} received that nobody here sent, or twice"
             _tell(text, dead_senders | dead_receivers, problems, remarks)
@@ -180,8 +184,9 @@ class _Hop:
         if not judged:
             return crossing
         lost = self.senders.total(first).delivered - received.received
-        surplus = self.receivers.total(first).received - sent.delivered - sent.in_flight
-        return replace(crossing, lost=max(0, lost), surplus=max(0, surplus))
+        surplus = max(0, self.receivers.total(first).received - sent.delivered - sent.in_flight)
+        again = min(surplus, sent.returned)
+        return replace(crossing, lost=max(0, lost), surplus=surplus - again, again=again)
 
 
 def _hops(reading: Reading) -> Iterator[_Hop]:

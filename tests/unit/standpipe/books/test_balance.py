@@ -127,6 +127,16 @@ def test_an_envelope_that_reached_a_doppler_twice_is_noticed() -> None:
     assert verdict.problems == ("agents → doppler-0: 1 envelope received that nobody here sent, or twice",)
 
 
+def test_what_was_sent_again_after_a_broken_stream_may_have_come_twice() -> None:
+    link = _account("link", 10, name=f"link {D0}", returned=2)
+    agent = _book("metron", _account("hop", 10, name="agent"), link)
+
+    twice = _verdict(agent, _doppler(0, 12))
+    assert twice.balanced
+    assert twice.remarks == ("agents → doppler-0: 2 envelopes sent again after a broken stream, and so twice",)
+    assert not _verdict(agent, _doppler(0, 13)).balanced
+
+
 def test_a_loss_at_one_doppler_is_not_made_up_by_a_surplus_at_another() -> None:
     verdict = _verdict(_agent(5, 5), _doppler(0, 4), _doppler(1, 6))
     assert len(verdict.problems) == 2
