@@ -108,7 +108,9 @@ def judge(first: Reading, second: Reading) -> Verdict:
             text = f"{crossing.name}: {_envelopes(crossing.lost)} confirmed and received by nobody"
             _tell(text, dead_receivers, problems, remarks)
         if crossing.again:
-            remarks.append(f"{crossing.name}: {_envelopes(crossing.again)} sent again after a broken stream, and so twice")
+            remarks.append(
+                f"{crossing.name}: {_envelopes(crossing.again)} sent again after a broken stream, and so twice"
+            )
         if crossing.surplus:
             text = f"{crossing.name}: {_envelopes(crossing.surplus)} received that nobody here sent, or twice"
             _tell(text, dead_senders | dead_receivers, problems, remarks)

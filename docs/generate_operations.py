@@ -1,0 +1,147 @@
+"""Write the tables of docs/operations.md from the code: `.venv/bin/python docs/generate_operations.py`.
+
+Each table stands between two comments, `<!-- table: NAME -->` and `<!-- end -->`; what is between them is replaced.
+tests/unit/test_docs.py fails when the page is not what this would write.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import typer
+from prometheus_client.metrics_core import Metric
+
+import doppler.metrics
+import metron.metrics
+import traffic_controller.metrics
+from doppler.router import Router
+from metron.agent import Agent
+from metron.sources import SourceCounts
+from plumbing.config import SettingRow, Settings, describe
+from plumbing.diode import SharedDiode
+from plumbing.ingress_server import IngressCounts
+from plumbing.metrics import Metrics
+from plumbing.setting_rows import rows_of
+from standpipe.cli import app
+from standpipe.supervisor.settings import TABLE, UpSettings
+from traffic_controller.readers import Readers
+
+PAGE = Path(__file__).with_name("operations.md")
+
+_MARKED = re.compile(r"(?P<begin><!-- table: (?P<name>[a-z_ ]+) -->\n).*?(?P<end><!-- end -->)", re.S)
+_CONFIGS: Mapping[str, type[Settings]] = {
+    "metron": metron.Config,
+    "doppler": doppler.Config,
+    "traffic_controller": traffic_controller.Config,
+}
+_SECTION = re.compile(
+    r" \(loggregator\.md [^)]*\)"
+)  # the code cites the contract; a reader of the page has no use for it
+_UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def tables() -> dict[str, str]:
+    """Write every table: its name in the page, and its Markdown."""
+    written = {f"settings {name}": _settings(describe(config)) for name, config in _CONFIGS.items()}
+    written[f"settings {TABLE}"] = _settings(_settings_of_up())
+    written |= {f"metrics {name}": _metrics(metrics) for name, metrics in metrics_by_room().items()}
+    return written
+
+
+def metrics_by_room() -> dict[str, list[Metric]]:
+    """Give every metric of freshly made components; `every component` has those that all of them share."""
+    everywhere = _families(Metrics("compiled"))
+    shared = {family.name for family in everywhere}
+    rooms = {"metron": _of_metron(), "doppler": _of_doppler(), "traffic_controller": _of_traffic_controller()}
+    own = {name: [each for each in _families(metrics) if each.name not in shared] for name, metrics in rooms.items()}
+    return {"every component": everywhere, **own}
+
+
+def exposed_name(family: Metric) -> str:
+    """Say what a metric is called where it is scraped: the library keeps a counter's name without its ending."""
+    return f"{family.name}_total" if family.type == "counter" else str(family.name)
+
+
+def render(page: str) -> str:
+    """Put the tables into the page; raises `KeyError` for a marker that nothing is written for."""
+    written = tables()
+    missing = written.keys() - {match["name"] for match in _MARKED.finditer(page)}
+    if missing:
+        raise KeyError(f"{PAGE.name} has no place for {', '.join(sorted(missing))}")
+    return _MARKED.sub(lambda match: f"{match['begin']}{written[match['name']]}{match['end']}", page)
+
+
+def _settings(rows: Iterable[SettingRow]) -> str:
+    header = ("setting", "type", "default", "meaning", "environment", "flag")
+    return _table(header, (_setting(row) for row in rows))
+
+
+def _setting(row: SettingRow) -> Sequence[str]:
+    env, flag = (f"`{text}`" if text else "" for text in (row.env, row.flag))
+    return f"`{row.name}`", row.type, _default(row), _SECTION.sub("", row.meaning), env, flag
+
+
+def _default(row: SettingRow) -> str:
+    if row.default in ("required", "computed"):
+        return row.default
+    if row.default == "null":
+        return "none"
+    shown = f"`{row.default}`"
+    if row.name.endswith("_bytes"):
+        count = int(row.default)
+        fitting = [f" ({count // size:,} {unit})" for size, unit in _UNITS if count % size == 0]
+        shown += fitting[0] if fitting else ""
+    return shown
+
+
+def _settings_of_up() -> Iterator[SettingRow]:
+    """Describe `[standpipe]`; its variables are those that the command has, which are fewer than its settings."""
+    command = typer.main.get_command(app).commands["up"]  # type: ignore[attr-defined]  # the app is a group
+    variables = {option.name: option.envvar or "" for option in command.params}
+    for row in rows_of(UpSettings, TABLE):
+        yield row._replace(env=variables[row.name])
+
+
+def _metrics(families: Iterable[Metric]) -> str:
+    header = ("metric", "type", "labels", "meaning")
+    return _table(header, (_metric(family) for family in families))
+
+
+def _metric(family: Metric) -> Sequence[str]:
+    labels = getattr(family, "_labelnames", ())
+    return f"`{exposed_name(family)}`", family.type, ", ".join(f"`{each}`" for each in labels), family.documentation
+
+
+def _families(metrics: Metrics) -> list[Metric]:
+    return list(metrics.registry.collect())
+
+
+def _of_metron() -> Metrics:
+    metrics = Metrics("compiled")
+    metron.metrics.expose(metrics, Agent({}, SharedDiode(1, 1)), SourceCounts())
+    return metrics
+
+
+def _of_doppler() -> Metrics:
+    metrics = Metrics("compiled")
+    router = Router(lambda: SharedDiode(1, 1), linger_s=0, max_subscriptions=1, now_ns=lambda: 0, rng=random.Random(0))
+    doppler.metrics.expose(metrics, IngressCounts(), router)
+    return metrics
+
+
+def _of_traffic_controller() -> Metrics:
+    metrics = Metrics("compiled")
+    traffic_controller.metrics.expose(metrics, Readers())
+    return metrics
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
