@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch
+from plumbing.diode import Parcel
 
 ORIGIN = "loggregator.doppler"  # loggregator.md 1.8
 SOURCE_ID = "doppler"
 
 
-def drop_notice(subscription: str, missed: int, total: int, now_ns: int) -> bytes:
-    """Make a batch of one counter named `dropped`: `missed` envelopes just now, `total` since the reader came."""
-    return EnvelopeBatch(
-        batch=[
-            Envelope(
-                timestamp=now_ns,
-                source_id=SOURCE_ID,
-                tags={"origin": ORIGIN, "direction": "egress", "subscription": subscription},
-                counter=Counter(name="dropped", delta=missed, total=total),
-            )
-        ]
-    ).SerializeToString()
+class Notice(Parcel):
+    """A parcel of one counter named `dropped`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, subscription: str, missed: int, total: int, now_ns: int) -> Notice:
+        """Tell of `missed` envelopes just now, and of `total` since the subscription began."""
+        notice = Envelope(
+            timestamp=now_ns,
+            source_id=SOURCE_ID,
+            tags={"origin": ORIGIN, "direction": "egress", "subscription": subscription},
+            counter=Counter(name="dropped", delta=missed, total=total),
+        )
+        return cls(EnvelopeBatch(batch=[notice]).SerializeToString(), 1)
+
+    @property
+    def missed(self) -> int:
+        """How many envelopes it tells of."""
+        return EnvelopeBatch.FromString(self.batch).batch[0].counter.delta

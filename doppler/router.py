@@ -9,8 +9,10 @@ Hot path: `benchmarks/pipeline.py`, row "doppler".
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from doppler.subscription import DeterministicSubscription, Reader, Subscription
 from envelope import kernel
@@ -19,6 +21,11 @@ from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
 from envelope.selectors import Interest, Request, name_hash
 from plumbing.diode import SharedDiode
 from plumbing.ledger import Account, total
+
+K = TypeVar("K")
+V = TypeVar("V")
+Named: TypeAlias = tuple[Kind, int]
+"""A kind and the hash of a name."""
 
 _REMEMBERED = 100  # closed subscriptions whose own account is still shown
 
@@ -42,13 +49,41 @@ class Route:
         return rng.choices(self.subscriptions, weights if any(weights) else None)[0]
 
 
-@dataclass(slots=True)
 class Table:
     """The routes of all requests that want their tags in the same form."""
 
-    any_source: list[Route] = field(default_factory=list)
-    by_source: dict[bytes, list[Route]] = field(default_factory=dict)
-    by_name: dict[tuple[bytes | None, Kind, int], list[Route]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.any_source: list[Route] = []
+        self.by_source: dict[bytes, list[Route]] = {}
+        self.by_name: dict[bytes | None, dict[Named, list[Route]]] = {}
+        self._interested: dict[bytes | None, dict[Subscription, list[Interest]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._interested)
+
+    def add(self, subscription: Subscription) -> None:
+        """Route to `subscription` too; sources that it does not name are not looked at."""
+        interests: dict[bytes | None, list[Interest]] = {}
+        for interest in subscription.request.interests:
+            interests.setdefault(interest.source, []).append(interest)
+        for source, of_source in interests.items():
+            self._interested.setdefault(source, {})[subscription] = of_source
+            self._reroute(source)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Route nothing to `subscription` any more."""
+        for source in {interest.source for interest in subscription.request.interests}:
+            del self._interested[source][subscription]
+            self._reroute(source)
+
+    def _reroute(self, source: bytes | None) -> None:
+        routes, named = _routes(self._interested[source])
+        if source is None:
+            self.any_source = routes
+        else:
+            _set(self.by_source, source, routes)
+        _set(self.by_name, source, named)
+        _set(self._interested, source, self._interested[source])
 
 
 class Router:
@@ -69,7 +104,7 @@ class Router:
         self._now_ns = now_ns
         self._rng = rng
         self._subscriptions: dict[object, Subscription] = {}
-        self._tables: dict[bool, Table] = {}
+        self._tables = {False: Table(), True: Table()}
         self._closed: list[Account] = []
         self._opened = 0
         self.routed = 0
@@ -78,6 +113,8 @@ class Router:
         """Offer an admitted batch to everyone who asked for something in it."""
         self.routed += count
         for preferred, table in self._tables.items():
+            if not table:
+                continue
             converged = kernel.converge(batch, preferred)
             for route in table.any_source:
                 if kinds & route.kinds:
@@ -103,7 +140,7 @@ class Router:
                 raise TooManySubscriptions(f"at most {self._max_subscriptions} subscriptions are taken")
             subscription = self._open(request)
             self._subscriptions[key] = subscription
-            self._rebuild()
+            self._tables[request.preferred_tags].add(subscription)
         subscription.expires_at = None
         return subscription.join(lambda reader: self._left(key, reader), request.deterministic_name)
 
@@ -151,8 +188,8 @@ class Router:
                 continue
             piece = batch[start:end]
             named = name_hash(EnvelopeBatch.FromString(piece).batch[0])
-            for key in ((None, kind, named), (source, kind, named)):
-                for route in table.by_name.get(key, ()):
+            for by_name in filter(None, (table.by_name.get(None), table.by_name.get(source))):
+                for route in by_name.get((kind, named), ()):
                     matches.setdefault(id(route), (route, [], kind))[1].append(piece)
         for route, pieces, kind in matches.values():
             route.choose(self._rng).offer(b"".join(pieces), len(pieces), kind)
@@ -173,18 +210,11 @@ class Router:
         subscription = self._subscriptions.pop(key, None)
         if subscription is None:
             return
+        self._tables[subscription.request.preferred_tags].remove(subscription)
         subscription.expire()
         self._closed.append(subscription.account())
         if len(self._closed) > _REMEMBERED:
             self._closed[:2] = [total("closed earlier", "subscription", self._closed[:2])]
-        self._rebuild()
-
-    def _rebuild(self) -> None:
-        self._tables = {}
-        for preferred in (False, True):
-            wanted = [s for s in self._subscriptions.values() if s.request.preferred_tags is preferred]
-            if wanted:
-                self._tables[preferred] = _table(wanted)
 
 
 def _key(request: Request) -> object:
@@ -192,28 +222,33 @@ def _key(request: Request) -> object:
     return (request.shard_id, interests, request.preferred_tags, bool(request.deterministic_name))
 
 
-def _table(subscriptions: Iterable[Subscription]) -> Table:
-    """Group interests by who shares them, so that a reader of many kinds is one route and gets batches whole."""
+def _routes(interested: Mapping[Subscription, Iterable[Interest]]) -> tuple[list[Route], dict[Named, list[Route]]]:
+    """Group interests in one source by who shares them, so that a reader of many kinds is one route."""
     sharing: dict[tuple[Interest, object], list[Subscription]] = {}
-    for subscription in subscriptions:
-        for occurrence, interest in enumerate(subscription.request.interests):
-            seen_before = subscription.request.interests[:occurrence].count(interest)
-            shard: object = subscription.request.shard_id or (id(subscription), seen_before)
+    for subscription, interests in interested.items():
+        seen: Counter[Interest] = Counter()
+        for interest in interests:
+            shard: object = subscription.request.shard_id or (subscription, seen[interest])
+            seen[interest] += 1
             members = sharing.setdefault((interest, shard), [])
             if subscription not in members:
                 members.append(subscription)
     routes: dict[object, Route] = {}
-    table = Table()
+    named: dict[Named, list[Route]] = {}
     for (interest, shard), members in sharing.items():
-        same = (interest.source, interest.name_hash, shard, tuple(id(member) for member in members))
-        if same in routes and interest.name_hash is None:
-            routes[same].kinds |= interest.kind
-            continue
-        route = routes[same] = Route(int(interest.kind), tuple(members))
         if interest.name_hash is not None:
-            table.by_name.setdefault((interest.source, interest.kind, interest.name_hash), []).append(route)
-        elif interest.source is not None:
-            table.by_source.setdefault(interest.source, []).append(route)
+            route = Route(int(interest.kind), tuple(members))
+            named.setdefault((interest.kind, interest.name_hash), []).append(route)
+        elif (same := (shard, tuple(members))) in routes:
+            routes[same].kinds |= interest.kind
         else:
-            table.any_source.append(route)
-    return table
+            routes[same] = Route(int(interest.kind), tuple(members))
+    return list(routes.values()), named
+
+
+def _set(table: dict[K, V], key: K, value: V) -> None:
+    """Keep no entry for nothing."""
+    if value:
+        table[key] = value
+    else:
+        table.pop(key, None)

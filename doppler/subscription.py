@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from doppler.notice import drop_notice
+from doppler.notice import Notice
 from envelope import kernel
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
@@ -39,6 +39,7 @@ class Subscription:
         self._diode = make_diode()
         self._now_ns = now_ns
         self._told = 0
+        self._unheard = 0
 
     @property
     def lingers(self) -> bool:
@@ -61,14 +62,21 @@ class Subscription:
         self.readers.remove(reader)
         self._diode.give_back(undelivered)
 
-    def notice(self) -> Parcel | None:
+    def notice(self) -> Notice | None:
         """Make the envelope that tells the readers of drops they have not been told of; it is owed to them too."""
         missed = self.dropped - self._told
         if not missed:
             return None
         self._told += missed
         self.received += 1
-        return Parcel(drop_notice(self.request.shard_id, missed, self._told, self._now_ns()), 1)
+        return Notice.of(self.request.shard_id, missed, self._told, self._now_ns())
+
+    def without_notices(self, undelivered: list[Parcel]) -> list[Parcel]:
+        """Take notices out that did not arrive: what they told has still to be told, in a new one."""
+        notices = [parcel for parcel in undelivered if isinstance(parcel, Notice)]
+        self._told -= sum(notice.missed for notice in notices)
+        self._unheard += len(notices)
+        return [parcel for parcel in undelivered if not isinstance(parcel, Notice)]
 
     def expire(self) -> None:
         """Drop what is held: nobody came back for it."""
@@ -96,6 +104,7 @@ class Subscription:
             received=self.received,
             delivered=self.delivered,
             dropped={"overflow": self.dropped - self.expired, "expired": self.expired},
+            skipped=self._unheard,
             held=self.held,
             in_flight=sum(reader.window.in_flight for reader in self.readers),
             returned=self.returned,
@@ -201,7 +210,7 @@ class Reader:
     def leave(self, undelivered: list[Parcel]) -> None:
         """Give back what did not arrive, and be gone."""
         self._subscription.returned += sum(parcel.envelopes for parcel in undelivered)
-        self._subscription.remove(self, undelivered)
+        self._subscription.remove(self, self._subscription.without_notices(undelivered))
         self._left(self)
 
     @property

@@ -5,12 +5,15 @@ Hot path: `benchmarks/pipeline.py`, row "metron".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from envelope import kernel
+from envelope.pieces import pieces
 from envelope.tags import TagRewriter
 from plumbing.diode import Parcel, SharedDiode
-from plumbing.ingress_client import LinkCounts
+from plumbing.grpc_server import MAX_MESSAGE_BYTES
+from plumbing.ingress_client import MESSAGE_BYTES, LinkCounts
 from plumbing.ingress_server import IngressCounts
 from plumbing.ledger import Account
 
@@ -22,7 +25,9 @@ class Agent:
         self.diode = diode
         self.doors = IngressCounts()
         self.from_sources = 0
+        self.too_large = 0
         self.links: list[LinkCounts] = []
+        self._ended = LinkCounts("")
         self._rewriter = TagRewriter(tags)
 
     def accept(self, batch: bytes, count: int, kinds: int) -> None:  # noqa: ARG002 - the doors' common signature
@@ -34,31 +39,50 @@ class Agent:
         self.from_sources += count
         self._put(batch, count, settled)
 
+    @contextmanager
+    def link_to(self, peer: str) -> Iterator[LinkCounts]:
+        """Keep the counts of a link for the time of the block, and add them to those of the links before."""
+        link = LinkCounts(peer)
+        self.links.append(link)
+        try:
+            yield link
+        finally:
+            self.links.remove(link)
+            self._ended.delivered += link.delivered
+            self._ended.returned += link.returned
+
     def account(self) -> Account:
         """Show the books."""
         return Account(
             account="agent",
             kind="hop",
             received=self.doors.received + self.from_sources,
-            delivered=sum(link.delivered for link in self.links),
-            dropped={"malformed": self.doors.malformed, "overflow": self.diode.dropped_total},
+            delivered=self._ended.delivered + sum(link.delivered for link in self.links),
+            dropped={
+                "malformed": self.doors.malformed,
+                "overflow": self.diode.dropped_total,
+                "too_large": self.too_large,
+            },
             held=self.diode.held,
             in_flight=sum(link.window.in_flight for link in self.links),
-            returned=sum(link.returned for link in self.links),
+            returned=self.returned,
         )
 
     def link_accounts(self) -> list[Account]:
         """Show what each Doppler was given."""
+        named = [(f"link {link.address}", link) for link in self.links]
+        if self._ended.delivered or self._ended.returned:
+            named.append(("links that ended", self._ended))
         return [
             Account(
-                account=f"link {link.address}",
+                account=name,
                 kind="link",
                 received=link.delivered + link.window.in_flight,
                 delivered=link.delivered,
                 in_flight=link.window.in_flight,
                 returned=link.returned,
             )
-            for link in self.links
+            for name, link in named
         ]
 
     @property
@@ -67,10 +91,30 @@ class Agent:
         return self.diode.held + sum(link.window.in_flight for link in self.links)
 
     @property
+    def returned(self) -> int:
+        """Envelopes taken back from broken streams and sent again."""
+        return self._ended.returned + sum(link.returned for link in self.links)
+
+    @property
     def origin_mappings(self) -> int:
         """Envelopes that came without a source_id and were given their origin's name (loggregator.md 1.1 a)."""
         return self._rewriter.origin_mappings
 
     def _put(self, batch: bytes, count: int, settled: Callable[[], None] | None) -> None:
         tagged = kernel.tag(batch, self._rewriter.defaults, self._rewriter.rewrite)
-        self.diode.put(Parcel(tagged, count, settled))
+        if len(tagged) <= MAX_MESSAGE_BYTES:
+            self.diode.put(Parcel(tagged, count, settled))
+        else:
+            self._put_in_pieces(tagged, settled)
+
+    def _put_in_pieces(self, batch: bytes, settled: Callable[[], None] | None) -> None:
+        """Cut up what no Doppler takes in one message; a single envelope that is too large is dropped."""
+        parcels = [Parcel(piece, count) for piece, count in pieces(batch, MESSAGE_BYTES)]
+        fitting = [parcel for parcel in parcels if len(parcel.batch) <= MAX_MESSAGE_BYTES]
+        self.too_large += len(parcels) - len(fitting)
+        if fitting:
+            fitting[-1] = fitting[-1]._replace(settled=settled)
+        elif settled is not None:
+            settled()
+        for parcel in fitting:
+            self.diode.put(parcel)

@@ -22,7 +22,7 @@ def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
     metrics.counter(
         "metron_envelopes_returned_total",
         "Envelopes taken back from broken streams and sent again.",
-        lambda: sum(link.returned for link in agent.links),
+        lambda: agent.returned,
     )
     metrics.counter(
         "metron_origin_mappings_total",

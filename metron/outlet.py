@@ -18,7 +18,7 @@ class AgentOutlet:
         self._agent = agent
         self._max_bytes = max_bytes
         self._unsettled_bytes = 0
-        self._freed = trio.Event()
+        self._freed = trio.lowlevel.ParkingLot()
 
     async def send(self, batch: bytes, count: int, settled: Callable[[], None] | None = None) -> None:
         """Hand over a batch of `count` envelopes; waits while there is no room.
@@ -26,8 +26,7 @@ class AgentOutlet:
         `settled` is called on the trio thread once the batch is delivered to a Doppler, or dropped and counted.
         """
         while self._unsettled_bytes and self._unsettled_bytes + len(batch) > self._max_bytes:
-            self._freed = trio.Event()
-            await self._freed.wait()
+            await self._freed.park()
         self._unsettled_bytes += len(batch)
 
         def on_island() -> None:
@@ -37,6 +36,6 @@ class AgentOutlet:
 
     def _settle(self, size: int, settled: Callable[[], None] | None) -> None:
         self._unsettled_bytes -= size
-        self._freed.set()
+        self._freed.unpark_all()
         if settled is not None:
             settled()

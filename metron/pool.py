@@ -11,7 +11,7 @@ import random
 
 from metron.agent import Agent
 from metron.config import Config
-from plumbing.ingress_client import LinkCounts, keep_sending
+from plumbing.ingress_client import keep_sending
 from plumbing.peers import one_task_each
 
 ROUTER_NAME = "doppler"  # the name a router's certificate must carry (loggregator.md 0.1)
@@ -24,15 +24,14 @@ async def run_pool(config: Config, agent: Agent, rng: random.Random) -> None:
         await asyncio.gather(*(link_to(peer) for _ in range(config.connections_per_doppler)))
 
     async def link_to(peer: str) -> None:
-        counts = LinkCounts(peer)
-        agent.links.append(counts)
-        await keep_sending(
-            agent.diode,
-            counts,
-            config.tls,
-            server_name=ROUTER_NAME,
-            recycle_after=config.recycle_batches,
-            rng=rng,
-        )
+        with agent.link_to(peer) as counts:
+            await keep_sending(
+                agent.diode,
+                counts,
+                config.tls,
+                server_name=ROUTER_NAME,
+                recycle_after=config.recycle_batches,
+                rng=rng,
+            )
 
     await one_task_each(config.doppler_addresses, links_to)

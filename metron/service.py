@@ -60,9 +60,10 @@ async def serve(
                 await reading.start(partial(run_sources, config, outlet, sources, stop=stop))
                 task_status.started({"listen": address, "admin": admin})
                 await stop.wait()
+                deadline = reading.cancel_scope.deadline = trio.current_time() + config.drain_grace_s
             await island.call(ingress.close)  # what was not read stays with its sender
         await island.call(agent.diode.close)
-        with trio.move_on_after(config.drain_grace_s):
+        with trio.move_on_at(deadline):
             while await island.call(lambda: agent.unsettled):
                 await trio.sleep(_DRAIN_CHECK_S)
         background.cancel_scope.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from plumbing.acks import encode_ack
 
@@ -23,6 +24,8 @@ class Acker:
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
+        # Who reads the stream hears that it broke; nobody else asks.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def done(self, size: int) -> None:
         """One more message, of `size` bytes, has been dealt with."""
@@ -48,15 +51,13 @@ class Acker:
             await self._news.wait()
             self._news.clear()
             await self._tell()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_S):
                     await self._urgent.wait()
-            except TimeoutError:
-                pass
+            self._urgent.clear()
         await self._tell()
 
     async def _tell(self) -> None:
-        self._urgent.clear()
         self._untold_bytes = 0
         if self._done > self._told:
             self._told = self._done

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 
@@ -142,7 +143,10 @@ class SharedDiode(Diode):
             if self._closed:
                 return []
             await self._turn()
-        return self.take(max_bytes)
+        taken = self.take(max_bytes)
+        if self._parcels:
+            self.wake()  # what is left is the next one's: we may not be back for long
+        return taken
 
     def close(self) -> None:
         """Let readers drain what is held; after that they see the end."""
@@ -164,7 +168,10 @@ class SharedDiode(Diode):
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and self._parcels:
+            if waiter.cancelled():
+                with suppress(ValueError):  # a writer may have passed it over already
+                    self._waiting.remove(waiter)
+            elif self._parcels:
                 self.wake()  # the turn was ours already: pass it on
             raise
 

@@ -18,7 +18,15 @@ import structlog
 from plumbing.acker import Acker
 from plumbing.acks import ACKS_METADATA
 from plumbing.egress_server import WINDOW_BYTES
-from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable, connected, open_channel, translate
+from plumbing.grpc_client import (
+    CALL_FAILURES,
+    Backoff,
+    PeerUnavailable,
+    acknowledges,
+    connected,
+    open_channel,
+    translate,
+)
 from plumbing.peers import one_task_each
 from plumbing.tls import TlsFiles
 
@@ -76,10 +84,7 @@ class Feed:
 
     async def run(self) -> None:
         """Subscribe at every Doppler and hand each message to `relay`, until cancelled."""
-        try:
-            await one_task_each(self._dopplers.addresses, self._keep_reading)
-        finally:
-            await asyncio.gather(*(stream.say_goodbye() for stream in self._streams))
+        await one_task_each(self._dopplers.addresses, self._keep_reading)
 
     @property
     def blocked(self) -> bool:
@@ -92,9 +97,9 @@ class Feed:
             try:
                 await self._read(address, backoff)
                 error = "stream ended"
-            except grpc.RpcError as rpc_error:
-                error = str(translate(rpc_error, address))
-            except (PeerUnavailable, PeerRefused) as lost:
+            except CALL_FAILURES as failure:
+                error = str(translate(failure, address))
+            except PeerUnavailable as lost:
                 error = str(lost)
             wait_s = backoff.next_s()
             log.info("doppler_lost", peer=address, error=error, retry_in_s=round(wait_s, 2))
@@ -103,39 +108,55 @@ class Feed:
     async def _read(self, address: str, backoff: Backoff) -> None:
         channel = self._dopplers.channel(address)
         await connected(channel, address)
-        call = channel.stream_stream(BATCHED_RECEIVER)(metadata=(ACKS_METADATA,))
-        await call.write(self._request)
-        acknowledged = ACKS_METADATA in tuple(await call.initial_metadata() or ())
-        backoff.reset()
-        stream = _Stream(call, acknowledged)
+        stream = _Stream(channel)
         self._streams.add(stream)
         try:
+            await stream.open(self._request)
+            backoff.reset()
             await stream.read_all(self._relay)
-        except asyncio.CancelledError:
-            raise  # we leave: `run` says goodbye
-        except BaseException:
-            stream.forget()
+        finally:
             self._streams.discard(stream)
-            raise
-        stream.forget()
-        self._streams.discard(stream)
+            stream.forget()
 
 
 class _Stream:
     """One open stream, and what of it is on our side and not confirmed yet."""
 
-    def __init__(self, call: grpc.aio.StreamStreamCall, acknowledged: bool) -> None:
-        self._call = call
-        self._acker = Acker(call.write) if acknowledged else None
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._call = channel.stream_stream(BATCHED_RECEIVER)(metadata=(ACKS_METADATA,))
+        self._acker: Acker | None = None
         self._unconfirmed_bytes = 0
         self._room = asyncio.Event()
+        self._leaving = False
+
+    async def open(self, request: bytes) -> None:
+        """Send the request, and find out whether the peer wants acknowledgements."""
+        await self._call.write(request)
+        if await acknowledges(self._call):
+            self._acker = Acker(self._call.write)
+        else:
+            await self._call.done_writing()  # an original server may wait for it
 
     async def read_all(self, relay: Relay) -> None:
-        """Hand each message over, and read no more than a window ahead of what is confirmed."""
-        if self._acker is None:
-            await self._call.done_writing()
+        """Hand each message over until the stream ends; cancelled, leave in good order."""
+        # In a task of its own: gRPC cancels the call when a read is cancelled, and then nobody hears a goodbye.
+        reading = asyncio.ensure_future(self._read_all(relay))
+        try:
+            await asyncio.wait([reading])
+            reading.result()
+        except asyncio.CancelledError:
+            await self._say_goodbye()
+            raise
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read_all(self, relay: Relay) -> None:
+        """Read no more than a window ahead of what is confirmed."""
         read = self._call.read
         while (message := await read()) is not grpc.aio.EOF:
+            if self._leaving:
+                continue  # unconfirmed, it stays with the Doppler
             self._unconfirmed_bytes += len(message)
             await relay(Arrival(message, self))
             while self.blocked:
@@ -154,18 +175,18 @@ class _Stream:
         if self._acker is not None:
             self._acker.done(len(message))
 
-    async def say_goodbye(self) -> None:
-        """Leave in good order: pass on what was confirmed, so that nothing dealt with is sent again."""
+    async def _say_goodbye(self) -> None:
+        """Pass on what was confirmed, so that nothing dealt with is sent again."""
+        self._leaving = True
+        if self._acker is None:
+            return
         try:
             async with asyncio.timeout(_GOODBYE_S):
-                if self._acker is not None:
-                    await self._acker.finish()
-                    await self._call.done_writing()
-                    await self._call.code()
-        except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError) as error:
+                await self._acker.finish()
+                await self._call.done_writing()
+                await self._call.code()
+        except (TimeoutError, *CALL_FAILURES) as error:
             log.info("goodbye_unheard", error=str(error))
-        finally:
-            self.forget()
 
     def forget(self) -> None:
         """End whatever is left of the stream."""

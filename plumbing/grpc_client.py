@@ -7,10 +7,12 @@ import random
 
 import grpc
 
+from plumbing.acks import ACKS_METADATA
 from plumbing.grpc_server import MAX_MESSAGE_BYTES
 from plumbing.tls import TlsFiles, grpc_channel_credentials
 
 CONNECT_TIMEOUT_S = 5.0
+LEGACY_AFTER_S = 1.0  # an original peer sends no headers before its first message
 _CALL_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
@@ -43,7 +45,11 @@ _REFUSALS = {
 }
 
 
-def translate(error: grpc.RpcError, address: str) -> PeerUnavailable | PeerRefused:
+CALL_FAILURES = (grpc.RpcError, asyncio.InvalidStateError)
+"""What a call raises when its peer is gone: gRPC has no error of its own for a write on a call that has ended."""
+
+
+def translate(error: Exception, address: str) -> PeerUnavailable | PeerRefused:
     """Turn gRPC's error into ours, naming the peer."""
     code = error.code() if isinstance(error, grpc.aio.AioRpcError) else None
     details = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
@@ -67,6 +73,15 @@ async def connected(channel: grpc.aio.Channel, address: str) -> None:
             await channel.channel_ready()
     except TimeoutError:
         raise PeerUnavailable(f"{address}: no connection within {CONNECT_TIMEOUT_S:g} s") from None
+
+
+async def acknowledges(call: grpc.aio.StreamStreamCall) -> bool:
+    """Say whether the peer grants acknowledgements; one that sends no headers for long is taken for an original one."""
+    try:
+        async with asyncio.timeout(LEGACY_AFTER_S):
+            return ACKS_METADATA in tuple(await call.initial_metadata() or ())
+    except TimeoutError:
+        return False
 
 
 class Backoff:

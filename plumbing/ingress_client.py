@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
@@ -18,7 +19,16 @@ import structlog
 from envelope.errors import DecodeError
 from plumbing.acks import ACKS_METADATA, Window, decode_ack
 from plumbing.diode import Parcel, SharedDiode
-from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable, connected, open_channel, translate
+from plumbing.grpc_client import (
+    CALL_FAILURES,
+    Backoff,
+    PeerRefused,
+    PeerUnavailable,
+    acknowledges,
+    connected,
+    open_channel,
+    translate,
+)
 from plumbing.tls import TlsFiles
 
 log = structlog.get_logger(__name__)
@@ -26,8 +36,6 @@ log = structlog.get_logger(__name__)
 BATCH_SENDER = "/loggregator.v2.Ingress/BatchSender"
 MESSAGE_BYTES = 256 << 10
 WINDOW_BYTES = 2 << 20
-_LEGACY_AFTER_S = 1.0
-"""An original peer sends no headers before its answer at the very end: after this long it is taken for one."""
 
 
 @dataclass(slots=True)
@@ -76,17 +84,26 @@ async def keep_sending(
 async def _connect_and_send(
     diode: SharedDiode, counts: LinkCounts, tls: TlsFiles, server_name: str, recycle_after: int, backoff: Backoff
 ) -> None:
-    channel = open_channel(counts.address, tls, server_name)
-    stream = IngressStream(channel, counts)
+    async with _connected_stream(counts.address, tls, server_name, counts) as stream:
+        try:
+            await stream.open()
+            backoff.reset()
+            await stream.send_from(diode, recycle_after)
+        finally:
+            diode.give_back(stream.abandon())
+
+
+@asynccontextmanager
+async def _connected_stream(
+    address: str, tls: TlsFiles, server_name: str, counts: LinkCounts
+) -> AsyncIterator[IngressStream]:
+    channel = open_channel(address, tls, server_name)
     try:
-        await connected(channel, counts.address)
-        await stream.open()
-        backoff.reset()
-        await stream.send_from(diode, recycle_after)
-    except grpc.RpcError as error:
-        raise translate(error, counts.address) from error
+        await connected(channel, address)
+        yield IngressStream(channel, counts)
+    except CALL_FAILURES as error:
+        raise translate(error, address) from error
     finally:
-        diode.give_back(stream.abandon())
         await channel.close()
 
 
@@ -103,14 +120,9 @@ class IngressStream:
 
     async def open(self) -> None:
         """Find out whether the peer acknowledges."""
-        headers = asyncio.ensure_future(self._call.initial_metadata())
-        done, _ = await asyncio.wait([headers], timeout=_LEGACY_AFTER_S)
-        if done:
-            self._acks = ACKS_METADATA in tuple(headers.result() or ())
-            if not self._acks and self._call.done():
-                raise await self._status()
-        else:
-            headers.cancel()
+        self._acks = await acknowledges(self._call)
+        if not self._acks and self._call.done():
+            raise await self._status()
         self._counts.connected = True
         self._counts.connects += 1
         log.info("link_open", peer=self._counts.address, acknowledged=self._acks)
@@ -152,7 +164,7 @@ class IngressStream:
         while parcels := await diode.next(MESSAGE_BYTES):
             window.sent(parcels)
             await self._call.write(b"".join([parcel.batch for parcel in parcels]))
-            if not self._acks:
+            if not self._acks and not self._call.done():  # a write on a call that has just ended fails in silence
                 counts.delivered += window.acknowledge_all()
             while window.in_flight_bytes > WINDOW_BYTES:
                 self._room.clear()
@@ -171,6 +183,7 @@ class IngressStream:
                 self._counts.delivered += self._window.acknowledge(decode_ack(message))
             except DecodeError as error:
                 raise PeerRefused(f"{self._counts.address}: {error}") from error
+            self._acks = True  # headers may come late, if the peer is starved: it was none of the originals
             self._room.set()
 
     def _check_all_arrived(self) -> None:
@@ -188,15 +201,9 @@ async def send_once(address: str, tls: TlsFiles, server_name: str, diode: Shared
 
     Raises `PeerUnavailable` or `PeerRefused`; then `counts.delivered` says how much did arrive.
     """
-    channel = open_channel(address, tls, server_name)
-    stream = IngressStream(channel, counts)
-    try:
-        await connected(channel, address)
-        await stream.open()
-        await stream.send_from(diode)
-    except grpc.RpcError as error:
-        raise translate(error, address) from error
-    finally:
-        with suppress(grpc.RpcError):
+    async with _connected_stream(address, tls, server_name, counts) as stream:
+        try:
+            await stream.open()
+            await stream.send_from(diode)
+        finally:
             stream.abandon()
-        await channel.close()

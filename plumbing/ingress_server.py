@@ -61,7 +61,7 @@ class Ingress:
         }
 
     def close(self) -> None:
-        """Finish every open stream in good order: what was not read stays with its sender."""
+        """Finish every open stream in good order and take no new one: what was not read stays with its sender."""
         self._closing = True
         for task in self._streams:
             task.cancel()
@@ -75,6 +75,7 @@ class Ingress:
     async def _send(self, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
         if not self._unary_send:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this endpoint is not yet implemented")
+        await self._refuse_if_closing(context)
         try:
             self._take(message)
         except DecodeError as error:
@@ -82,6 +83,7 @@ class Ingress:
         return b""
 
     async def _receive(self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None) -> None:
+        await self._refuse_if_closing(context)
         acker = None
         if ACKS_METADATA in tuple(context.invocation_metadata() or ()):
             await context.send_initial_metadata((ACKS_METADATA,))
@@ -91,18 +93,26 @@ class Ingress:
         self._streams.add(task)
         self._counts.streams += 1
         try:
-            await self._read_all(context, to_batch, acker)
+            try:
+                await self._read_all(context, to_batch, acker)
+            except asyncio.CancelledError:
+                if not self._closing:
+                    raise
+            finally:
+                self._streams.discard(task)
             await self._conclude(context, acker)
         except asyncio.CancelledError:
-            if not self._closing:
-                self._counts.broken_streams += 1
-                raise
-            await self._conclude(context, acker)
+            self._counts.broken_streams += 1
+            raise
         finally:
-            self._streams.discard(task)
             self._counts.streams -= 1
             if acker is not None:
                 acker.cancel()
+
+    async def _refuse_if_closing(self, context: grpc.aio.ServicerContext) -> None:
+        """Take nothing in that nobody would come for any more."""
+        if self._closing:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is about to stop")
 
     async def _conclude(self, context: grpc.aio.ServicerContext, acker: Acker | None) -> None:
         """Say what has arrived, and give the one answer that an original client waits for."""

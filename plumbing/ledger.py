@@ -19,7 +19,7 @@ class Account:
     """One balance, in envelopes: `received == delivered + sum(dropped) + held + in_flight`.
 
     `held` waits in our buffers; `in_flight` was sent and not acknowledged yet. `skipped` envelopes are no loss:
-    they have no form on the reader's wire, or the reader did not ask for them.
+    they have no form on the reader's wire, or the reader did not ask for them, or a newer one tells more.
     """
 
     account: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ LOOK_AGAIN_S = 5.0
 async def one_task_each(addresses: Iterable[str], run: Callable[[str], Coroutine[Any, Any, None]]) -> None:
     """Run `run(peer)` for every `ip:port` behind the addresses, until cancelled or until all have returned.
 
-    A name that does not resolve for a moment takes nobody away.
+    What one of them raises ends all, and is raised. A name that does not resolve for a moment takes nobody away.
     """
     addresses = tuple(addresses)
     tasks: dict[str, asyncio.Task[None]] = {}
@@ -28,21 +28,28 @@ async def one_task_each(addresses: Iterable[str], run: Callable[[str], Coroutine
             wanted = await resolve_all(addresses)
             for peer in wanted - tasks.keys():
                 tasks[peer] = asyncio.ensure_future(run(peer))
-            for peer in tasks.keys() - wanted if wanted else ():
+            gone = tasks.keys() - wanted if wanted else set()
+            for peer in gone:
                 log.info("peer_gone", peer=peer)
-                tasks.pop(peer).cancel()
-            if tasks:
-                await asyncio.wait(tasks.values(), timeout=LOOK_AGAIN_S, return_when=asyncio.ALL_COMPLETED)
-                if all(task.done() for task in tasks.values()):
-                    for task in tasks.values():
-                        task.result()
-                    return
-            else:
+            await _end([tasks.pop(peer) for peer in gone])
+            if not tasks:
                 await asyncio.sleep(LOOK_AGAIN_S)
+                continue
+            done, pending = await asyncio.wait(
+                tasks.values(), timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
+                task.result()
+            if not pending:
+                return
     finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await _end(tasks.values())
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def resolve_all(addresses: Iterable[str]) -> set[str]:

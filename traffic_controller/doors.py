@@ -9,7 +9,7 @@ import http
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from envelope.kinds import Keep, Kind
 from envelope.selectors import make_request
@@ -52,8 +52,8 @@ NOT_A_WEBSOCKET = Refusal(http.HTTPStatus.BAD_REQUEST, "Bad Request\n")
 
 def knock(target: str, token: str | None, verifier: Verifier, now: float) -> Stream | Refusal:
     """Decide about one request; `target` is its path with the query, as it came in."""
-    url = urlsplit(target)
-    path, query = unquote(url.path), parse_qs(url.query, keep_blank_values=True)
+    path, _, query_string = target.partition("?")
+    path, query = unquote(path), parse_qs(query_string, keep_blank_values=True)
     if (match := _FIREHOSE.fullmatch(path)) and len(match["id"]) <= _MAX_ID:
         kinds, keep = _FILTERS.get(query.get("filter-type", [""])[0], _EVERYTHING)
         stream = Stream(

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from envelope import kernel
+from envelope.errors import DecodeError
 from plumbing.acker import PROMPT_BYTES
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.first_of import first_of
@@ -78,6 +79,7 @@ class Reader:
         self._something_in_flight = asyncio.Event()
         self._much_in_flight = asyncio.Event()
         self._unread_bytes = 0
+        self._has_answered = False
 
     async def run(self) -> None:
         """Serve the client until it leaves, does not answer pings, or is too slow."""
@@ -89,7 +91,7 @@ class Reader:
                 self._confirm_what_was_read(),
                 self._watch_for_slowness(),
             )
-        except ConnectionClosed as gone:
+        except (ConnectionClosed, ConnectionError) as gone:
             log.info("reader_gone", stream=self.stream.name, reason=str(gone))
         finally:
             self.counts.gone()
@@ -97,8 +99,12 @@ class Reader:
     async def _relay(self, arrival: Arrival) -> None:
         """Write ready-made frames, past the library's per-message path: 0.4 µs a frame instead of 31."""
         counts, connection = self.counts, self._connection
-        frames, frame_count, skipped = kernel.v1_frames(arrival.batch, self.stream.keep)
-        envelopes = kernel.count(arrival.batch)
+        try:
+            envelopes = kernel.count(arrival.batch)
+            frames, frame_count, skipped = kernel.v1_frames(arrival.batch, self.stream.keep)
+        except DecodeError as error:
+            log.warning("malformed_batch_skipped", size=len(arrival.batch), error=str(error))
+            frames, frame_count, skipped, envelopes = b"", 0, 1, 1
         counts.arrived += envelopes
         counts.skipped += skipped
         counts.in_flight += envelopes - skipped
@@ -120,13 +126,12 @@ class Reader:
         A client that dies leaves unread frames in the sockets: unconfirmed, they go to the subscription's next
         reader. One that has never answered a ping is believed to read whatever is written.
         """
-        patience = _FIRST_PONG_S
         while True:
             await self._something_in_flight.wait()
             messages = len(self._in_flight)
-            if await self._answers_a_ping(patience):
-                patience = self._config.pong_timeout_s
-            self._confirm(messages)
+            patience = self._config.pong_timeout_s if self._has_answered else _FIRST_PONG_S
+            if await self._answers_a_ping(patience) or not self._has_answered:
+                self._confirm(messages)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PROBE_INTERVAL_S):
                     await self._much_in_flight.wait()
@@ -179,7 +184,10 @@ class Reader:
     async def _answers_a_ping(self, within_s: float) -> bool:
         pong = asyncio.ensure_future(await self._connection.ping())
         answered, _ = await asyncio.wait([pong], timeout=within_s)
-        return bool(answered and pong.result() is not None)
+        if answered:
+            pong.result()  # or the news that the client has gone
+            self._has_answered = True
+        return bool(answered)
 
     async def _discard_incoming(self) -> None:
         async for _ in self._connection:

@@ -258,7 +258,12 @@ def accounts(system: RunningUp, component: str, name: str) -> list[dict[str, Any
     return [account for account in book["accounts"] if account["account"] == name]
 
 
-def books(system: RunningUp) -> dict[str, Any]:
-    """What `standpipe ledger --json` says."""
-    said: dict[str, Any] = json.loads(run_command(system.data_dir, "ledger", "--json").stdout)
-    return said
+def is_settled(system: RunningUp, subscription: str) -> bool:
+    """Whether nothing is on its way from the agent to a subscription's readers; looks down the flow."""
+    flow = [("metron", "agent"), *((name, subscription) for name in dopplers(system))]
+    flow.append(("traffic_controller", f"firehose {subscription}"))
+    for component, name in flow:
+        found = accounts(system, component, name)
+        if not found or any(account["held"] or account["in_flight"] for account in found):
+            return False
+    return True

@@ -176,3 +176,48 @@ async def test_host_metrics_arrive_as_gauges(certs_dir: Path) -> None:
     assert {envelope.source_id for envelope in received} == {"host"}
     assert any("cpu" in name for name in names)
     assert any("memory" in name for name in names)
+
+
+async def test_an_agent_whose_dopplers_are_away_stops_in_time_though_its_sources_wait(
+    certs_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"line\n" * 5000)
+    files = [{"paths": [str(path)], "source_id": "file", "start": "beginning"}]
+    with trio.fail_after(15):
+        async with running(
+            "metron",
+            certs_dir,
+            doppler_addresses=["127.0.0.1:1"],
+            drain_grace_s=0.2,
+            source_window_bytes=1000,
+            files=files,
+            checkpoint_dir=tmp_path / "checkpoints",
+        ) as agent:
+
+            async def held() -> bool:
+                return (await accounts(agent, certs_dir))["agent"]["held"] > 0
+
+            await eventually(held)
+
+
+async def test_a_message_that_tags_make_too_large_for_a_doppler_arrives_in_pieces(certs_dir: Path) -> None:
+    envelopes = [log(b"") for _ in range(150_000)]  # 1.5 MB, and with their tags over the limit of 10 MiB
+    async with running("doppler", certs_dir) as doppler:
+        async with agent_on(certs_dir, doppler["listen"], tags={"job": "x" * 80}) as agent:
+            await send(agent, certs_dir, *envelopes)
+            await delivered(agent, certs_dir, len(envelopes))
+            await send(agent, certs_dir, log(b"next"))
+            await delivered(agent, certs_dir, len(envelopes) + 1)
+
+            assert (await accounts(doppler, certs_dir))["ingress"]["received"] == len(envelopes) + 1
+
+
+async def test_an_envelope_that_no_doppler_takes_is_dropped_and_counted(certs_dir: Path) -> None:
+    async with running("doppler", certs_dir) as doppler:
+        async with agent_on(certs_dir, doppler["listen"], tags={"job": "x" * 40_000}) as agent:
+            await send(agent, certs_dir, log(b"x" * ((10 << 20) - 20_000)))
+            await send(agent, certs_dir, log(b"next"))
+            await delivered(agent, certs_dir, 1)
+
+            assert (await accounts(agent, certs_dir))["agent"]["dropped"]["too_large"] == 1

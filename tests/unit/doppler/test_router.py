@@ -344,6 +344,37 @@ def test_an_unsharded_reader_gets_one_copy_for_each_matching_selector(
     assert by_bytes(read(reader)) == by_bytes(expected)
 
 
+@given(others=st.lists(st.tuples(selectors, st.sampled_from(["", "t"])), max_size=4), wanted=selectors, batch=envelopes)
+def test_readers_that_came_and_left_change_nothing_for_those_who_stay(
+    others: list[tuple[list[Selector], str]], wanted: list[Selector], batch: list[Envelope]
+) -> None:
+    busy, quiet = make_router(linger_s=0), make_router()
+    early = [subscribe(busy, *theirs, shard=shard) for theirs, shard in others]
+    reader, alone = subscribe(busy, *wanted), subscribe(quiet, *wanted)
+    late = [subscribe(busy, *theirs, shard=shard) for theirs, shard in others]
+    for other in early + late:
+        other.leave([])
+    for _ in range(2):
+        busy.expire(now=1)
+    assert busy.subscriptions == 1
+
+    route(busy, *batch)
+    route(quiet, *batch)
+
+    assert read(reader) == read(alone)
+
+
+@pytest.mark.timeout(20)
+def test_a_request_of_very_many_selectors_is_no_way_to_stop_a_doppler() -> None:
+    router = make_router(capacity=100_000)
+    selectors = [logs(f"app-{number}") for number in range(20_000)] + [logs()] * 20_000
+    reader = subscribe(router, *selectors)
+
+    route(router, log("app-7"))
+
+    assert len(read(reader)) == 20_001
+
+
 @given(requests=st.lists(st.tuples(selectors, st.sampled_from(["", "s", "t"])), max_size=4), batch=envelopes)
 def test_the_books_of_every_subscription_balance_at_every_step(
     requests: list[tuple[list[Selector], str]], batch: list[Envelope]

@@ -77,6 +77,23 @@ def test_the_notice_is_in_the_books_too() -> None:
     assert (account.received, account.delivered, account.dropped_total, account.balance) == (3, 2, 1, 0)
 
 
+def test_a_notice_that_did_not_arrive_is_made_anew_and_tells_all() -> None:
+    subscription = Subscription("s", REQUEST, make_diode(3), lambda: 7)
+    slow = subscription.join(ignore, "")
+    for _ in range(5):
+        offer(subscription, 1)
+    taken = asyncio.run(slow.next(1 << 20))
+    for _ in range(3):
+        offer(subscription, 1)
+
+    slow.leave(taken)  # no room for it any more
+    first, *rest = read(subscription.join(ignore, ""))
+
+    assert (first.counter.delta, first.counter.total, len(rest)) == (5, 5, 3)
+    account = subscription.account()
+    assert (account.dropped_total, account.skipped, account.balance) == (5, 1, 0)
+
+
 def test_named_readers_with_deterministic_names_keep_what_a_leaver_held() -> None:
     subscription = DeterministicSubscription("s", REQUEST, make_diode(100), lambda: 7, random.Random(1))
     stayer, leaver = subscription.join(ignore, "a"), subscription.join(ignore, "b")

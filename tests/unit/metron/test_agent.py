@@ -3,7 +3,6 @@
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
 from metron.agent import Agent
 from plumbing.diode import SharedDiode
-from plumbing.ingress_client import LinkCounts
 
 
 def make_agent(capacity: int = 1000) -> Agent:
@@ -47,7 +46,6 @@ def test_an_envelope_without_a_source_is_named_after_its_origin() -> None:
 
 def test_the_books_balance_when_the_dopplers_are_too_slow() -> None:
     agent = make_agent(capacity=2)
-    agent.links.append(LinkCounts("127.0.0.1:1"))
     settled: list[int] = []
 
     for number in range(5):
@@ -55,8 +53,23 @@ def test_the_books_balance_when_the_dopplers_are_too_slow() -> None:
         agent.accept(batch(Envelope(source_id="app", log={})), 1, 1)
         agent.accept_from_source(batch(Envelope(source_id="file", log={})), 1, lambda n=number: settled.append(n))
 
-    agent.links[0].window.sent(agent.diode.take(1))
-    account = agent.account()
+    with agent.link_to("127.0.0.1:1") as link:
+        link.window.sent(agent.diode.take(1))
+        account = agent.account()
     assert (account.received, account.dropped["overflow"], account.in_flight, account.held) == (10, 8, 1, 1)
     assert account.balance == 0
     assert settled == [0, 1, 2, 3]
+
+
+def test_links_that_come_and_go_stay_in_the_books_as_one() -> None:
+    agent = make_agent()
+    agent.doors.received = 6
+
+    for number in (1, 2, 3):
+        with agent.link_to(f"127.0.0.1:{number}") as link:
+            link.delivered, link.returned = number, 1
+
+    assert agent.account().balance == 0
+    assert [(account.account, account.delivered) for account in agent.link_accounts()] == [("links that ended", 6)]
+    assert agent.links == []
+    assert agent.returned == 3

@@ -1,7 +1,11 @@
 """Acknowledgements leave at once after a quiet time, and together when busy."""
 
 import asyncio
+import gc
 
+import pytest
+
+from plumbing import acker as acker_module
 from plumbing.acker import PROMPT_BYTES, Acker
 from plumbing.acks import decode_ack
 
@@ -41,6 +45,36 @@ def test_finishing_tells_the_rest_at_once_and_once() -> None:
     assert asyncio.run(acknowledged_by([(1, 10), (5, 10)], finish=True)) == [1, 6]
     assert asyncio.run(acknowledged_by([(1, 10)], finish=True)) == [1]
     assert asyncio.run(acknowledged_by([], finish=True)) == []
+
+
+def test_finishing_is_no_time_for_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acker_module, "INTERVAL_S", 3600.0)
+
+    async def scenario() -> list[int]:
+        async with asyncio.timeout(1):
+            return await acknowledged_by([(0, 0)], finish=True)
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_a_stream_that_breaks_is_nothing_the_acker_complains_about() -> None:
+    async def scenario() -> list[object]:
+        complaints: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+        async def write(_: bytes) -> None:
+            raise asyncio.InvalidStateError("RPC already finished.")
+
+        acker = Acker(write)
+        acker.done(1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        acker.cancel()
+        del acker
+        gc.collect()
+        return complaints
+
+    assert asyncio.run(scenario()) == []
 
 
 def test_finishing_waits_for_a_write_that_is_under_way() -> None:

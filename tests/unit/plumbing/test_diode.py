@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from plumbing.diode import Diode, Parcel, SharedDiode
@@ -134,17 +135,50 @@ def test_readers_take_turns() -> None:
     assert asyncio.run(scenario()) == ["a", "b", "a", "b"]
 
 
-def test_a_reader_that_is_cancelled_passes_its_turn_on() -> None:
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_reader_that_is_cancelled_passes_its_turn_on(cancelled_first: bool) -> None:
     async def scenario() -> list[Parcel]:
         diode = SharedDiode(10, 1000)
         first, second = (asyncio.ensure_future(diode.next(1000)) for _ in range(2))
         await asyncio.sleep(0)
-        diode.put(parcel(1, 1))
-        first.cancel()
+        if cancelled_first:
+            first.cancel()
+            diode.put(parcel(1, 1))
+        else:
+            diode.put(parcel(1, 1))
+            first.cancel()
         async with asyncio.timeout(1):
-            return await second
+            taken = await second
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return taken
 
     assert len(asyncio.run(scenario())) == 1
+
+
+def test_what_one_reader_leaves_is_the_next_ones_turn() -> None:
+    async def scenario() -> list[list[Parcel]]:
+        diode = SharedDiode(10, 1000)
+        readers = [asyncio.ensure_future(diode.next(1)) for _ in range(2)]
+        await asyncio.sleep(0)
+        diode.give_back([parcel(1, 1), parcel(2, 1)])
+        async with asyncio.timeout(1):
+            return await asyncio.gather(*readers)
+
+    assert asyncio.run(scenario()) == [[parcel(1, 1)], [parcel(2, 1)]]
+
+
+def test_readers_that_came_and_left_are_forgotten() -> None:
+    async def scenario() -> int:
+        diode = SharedDiode(10, 1000)
+        for _ in range(3):
+            reader = asyncio.ensure_future(diode.next(1000))
+            await asyncio.sleep(0)
+            reader.cancel()
+            await asyncio.wait([reader])
+        return len(diode._waiting)
+
+    assert asyncio.run(scenario()) == 0
 
 
 def test_a_closed_diode_is_drained_and_then_ends() -> None:

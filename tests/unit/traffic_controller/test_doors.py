@@ -96,6 +96,7 @@ def test_who_may_not_is_answered_with_401(target: str, token: str | None, body: 
         "/firehose/" + "x" * 257,
         "",
         "//",
+        "//[",
         "/%00",
     ],
 )

@@ -1,0 +1,153 @@
+"""Components are killed under load: what goes on, what comes back, what is lost, and whether the ledger knows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.systems import (
+    Command,
+    RunningUp,
+    accounts,
+    eventually,
+    firehose,
+    is_settled,
+    load,
+    run_command,
+    up,
+)
+
+PER_SECOND = 4_000
+WATCH = "watch"
+
+
+@pytest.fixture
+def running(certs_dir: Path, tmp_path: Path) -> Iterator[RunningUp]:
+    """A system of its own for each test: in the end its books hold one death."""
+    shutil.copytree(certs_dir, tmp_path / "data" / "certs")
+    with up(tmp_path / "data") as system:
+        yield system
+
+
+def test_a_killed_doppler_loses_no_more_than_the_ledger_says(running: RunningUp) -> None:
+    with firehose(running, WATCH) as reader, load(running, "load", per_second=PER_SECOND) as sending:
+        assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
+        _kill(running, "doppler-0")
+        _goes_on(reader, PER_SECOND // 4)
+        _comes_back(running, "doppler-0")
+        assert eventually(lambda: any(each["received"] for each in accounts(running, "doppler-0", WATCH)))
+        assert sending.finish() == 0, sending.emit.errors
+        said = _settled_books(running)
+
+        sent, seen = set(sending.lines()), Counter(reader.messages("load"))
+    _only_the_death_is_remarked(said, "doppler-0")
+    assert set(seen) <= sent
+    assert len(sent - set(seen)) <= _lost_with(said, "doppler-0")
+    assert max(seen.values()) <= 2
+    assert seen.total() - len(seen) <= _account(said, "metron", "agent")["returned"]
+
+
+def test_a_killed_traffic_controller_loses_nothing(running: RunningUp) -> None:
+    with firehose(running, WATCH) as reader, load(running, "load", per_second=PER_SECOND) as sending:
+        assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
+        _kill(running, "traffic_controller")
+        assert eventually(lambda: "connecting again" in reader.errors)
+        printed_before = Counter(reader.messages("load"))
+        _comes_back(running, "traffic_controller")
+        _goes_on(reader, PER_SECOND)
+        assert sending.finish() == 0, sending.emit.errors
+        sent = set(sending.lines())
+        assert eventually(lambda: sent <= set(reader.messages("load")))
+        said = _settled_books(running)
+
+        seen = Counter(reader.messages("load"))
+    _only_the_death_is_remarked(said, "traffic_controller")
+    assert set(seen) == sent
+    twice = seen - Counter(sent)
+    assert twice <= printed_before  # printed, and not confirmed when it died
+    assert twice.total() <= sum(_account(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
+
+
+def test_a_killed_agent_fails_the_sender_which_knows_what_was_confirmed(running: RunningUp) -> None:
+    with firehose(running, WATCH) as reader:
+        with load(running, "load", per_second=PER_SECOND) as sending:
+            assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
+            _kill(running, "metron")
+            assert sending.finish() == 3
+            confirmed = re.search(r"([\d,]+) of ([\d,]+) envelopes were confirmed", sending.emit.errors)
+        assert confirmed, sending.emit.errors
+        _comes_back(running, "metron")
+        with load(running, "load", per_second=PER_SECOND, what="second") as again:
+            _goes_on(reader, PER_SECOND)
+            assert again.finish() == 0, again.emit.errors
+        assert eventually(lambda: set(again.lines()) <= set(reader.messages("load")))
+        said = _settled_books(running)
+
+        seen = Counter(reader.messages("load"))
+    _only_the_death_is_remarked(said, "metron")
+    assert set(seen.values()) == {1}
+    count, put = (int(number.replace(",", "")) for number in confirmed.groups())
+    assert PER_SECOND <= count <= put
+    assert set(seen) <= set(sending.lines(put)) | set(again.lines())
+    passed_on = _account(said, "metron", "agent", gone=True)["delivered"]
+    assert len(set(sending.lines(count)) - set(seen)) <= put - passed_on
+
+
+def _kill(system: RunningUp, component: str) -> None:
+    """Kill a component whose book has been kept, and wait until that is noticed."""
+    born, pid = system.get(component, "/ledger")["started_at"], system.pid(component)
+    assert eventually(lambda: time.time() - born > 3)  # the supervisor has asked it for its book by then
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: f"child={component} how='was killed by SIGKILL'" in system.output)
+
+
+def _comes_back(system: RunningUp, component: str) -> None:
+    assert eventually(lambda: system.pid(component)), system.output
+
+
+def _goes_on(reader: Command, lines: int) -> None:
+    """See that so many more lines arrive."""
+    so_far = len(reader.messages("load"))
+    assert eventually(lambda: len(reader.messages("load")) >= so_far + lines), reader.errors
+
+
+def _settled_books(system: RunningUp) -> Any:
+    """What `standpipe ledger` says once nothing is on its way, and it says that the books balance."""
+    assert eventually(lambda: is_settled(system, WATCH))
+    ledger = run_command(system.data_dir, "ledger", "--json")
+    assert ledger.returncode == 0, ledger.stdout
+    return json.loads(ledger.stdout)
+
+
+def _only_the_death_is_remarked(said: Any, component: str) -> None:
+    assert not said["problems"]
+    assert all(component in remark or "sent again after a broken stream" in remark for remark in said["remarks"])
+    assert [book["component"] for book in said["books"] if book["gone"]] == [component]
+
+
+def _lost_with(said: Any, doppler: str) -> int:
+    """How many envelopes are gone with a Doppler that died, by the books.
+
+    What it held or had not seen confirmed; what it confirmed to agents after its book was last read; and what came to
+    the one that took its place before the readers had found it.
+    """
+    died, lives = (_account(said, doppler, WATCH, gone=gone) for gone in (True, False))
+    confirmed = next(hop["lost"] for hop in said["crossings"] if hop["name"] == f"agents → {doppler}")
+    door = _account(said, doppler, "ingress")
+    return int(died["held"] + died["in_flight"] + confirmed + door["delivered"] - lives["received"])
+
+
+def _account(said: Any, component: str, name: str, *, gone: bool = False) -> dict[str, Any]:
+    book = next(book for book in said["books"] if (book["component"], book["gone"]) == (component, gone))
+    found: dict[str, Any] = next(account for account in book["accounts"] if account["account"] == name)
+    return found

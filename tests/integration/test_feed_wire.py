@@ -1,0 +1,141 @@
+"""A feed at real dopplers, and at one that knows nothing of acknowledgements."""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+import trio
+
+from envelope.kinds import Kind
+from envelope.pb import loggregator_v2_pb2 as v2
+from envelope.selectors import make_request
+from plumbing import peers
+from plumbing.egress_client import Arrival, Dopplers, Feed
+from plumbing.island import open_island
+from plumbing.lifecycle import Ports
+from plumbing.tls import TlsFiles, grpc_server_credentials
+from tests.running import accounts, dial, eventually, get, running
+
+
+class Fed:
+    """What a feed has brought so far."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+
+    async def relay(self, arrival: Arrival) -> None:
+        self.payloads += [envelope.log.payload for envelope in v2.EnvelopeBatch.FromString(arrival.batch).batch]
+        arrival.confirm()
+
+    async def wait_for(self, count: int) -> None:
+        with trio.fail_after(10):
+            while len(self.payloads) < count:
+                await trio.sleep(0.001)
+
+
+@asynccontextmanager
+async def feeding(certs: Path, *addresses: str) -> AsyncIterator[Fed]:
+    """Keep a feed of the subscription `s` for the time of the block."""
+    fed = Fed()
+    dopplers = Dopplers(addresses, TlsFiles.named(certs, "trafficcontroller"), random.Random(1))
+    feed = Feed(dopplers, make_request(Kind.LOG, shard_id="s"), fed.relay)
+
+    left = trio.Event()
+    async with open_island() as island, trio.open_nursery() as nursery:
+
+        async def run_feed() -> None:
+            try:
+                await feed.run()
+            finally:
+                island.to_trio(left.set)
+
+        nursery.start_soon(island.run, run_feed)
+        yield fed
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            with trio.fail_after(5):
+                await left.wait()
+            await island.run(dopplers.close)
+
+
+async def send(ports: Ports, certs: Path, *payloads: bytes) -> None:
+    with dial(ports["listen"], certs, "doppler") as channel:
+        sender = channel.stream_unary(
+            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
+        )
+        batches = [v2.EnvelopeBatch(batch=[v2.Envelope(source_id="a", log={"payload": each})]) for each in payloads]
+        with trio.fail_after(10):
+            await trio.to_thread.run_sync(sender, iter(batches))
+
+
+async def readers_are(ports: Ports, certs: Path, count: int) -> None:
+    async def so_many() -> bool:
+        return f"doppler_readers {count}.0" in await get(ports, certs, "/metrics")
+
+    await eventually(so_many)
+
+
+async def test_a_feed_that_leaves_confirms_what_it_has_dealt_with(certs_dir: Path) -> None:
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"]) as fed:
+            await readers_are(doppler, certs_dir, 1)
+            await send(doppler, certs_dir, b"1")
+            await fed.wait_for(1)
+            await send(doppler, certs_dir, b"2")
+            await fed.wait_for(2)
+
+        books = (await accounts(doppler, certs_dir))["s"]
+        assert (books["delivered"], books["held"], books["in_flight"]) == (2, 0, 0)
+
+
+async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
+    certs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "LOOK_AGAIN_S", 0.05)
+    async with running("doppler", certs_dir) as staying, running("doppler", certs_dir) as going:
+        known = {staying["listen"], going["listen"]}
+
+        async def resolve_all(_: object) -> set[str]:
+            return set(known)
+
+        monkeypatch.setattr(peers, "resolve_all", resolve_all)
+        async with feeding(certs_dir, "doppler.example:8082"):
+            await readers_are(going, certs_dir, 1)
+
+            known.remove(going["listen"])
+
+            await readers_are(going, certs_dir, 0)
+            await readers_are(staying, certs_dir, 1)
+
+
+@contextmanager
+def original_router(certs: Path) -> Iterator[str]:
+    """A router that says nothing, not even headers, before the request has come to its end."""
+
+    def batched_receiver(requests: Iterator[bytes], _: grpc.ServicerContext) -> Iterator[bytes]:
+        assert len(list(requests)) == 1
+        yield v2.EnvelopeBatch(batch=[v2.Envelope(source_id="a", log={"payload": b"served"})]).SerializeToString()
+
+    handler = grpc.stream_stream_rpc_method_handler(batched_receiver)
+    server = grpc.server(ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("loggregator.v2.Egress", {"BatchedReceiver": handler}),)
+    )
+    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, "doppler")))
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait()
+
+
+async def test_a_router_that_waits_for_the_end_of_the_request_is_served_it(certs_dir: Path) -> None:
+    with original_router(certs_dir) as address:
+        async with feeding(certs_dir, address) as fed:
+            await fed.wait_for(1)
+
+    assert fed.payloads[0] == b"served"
