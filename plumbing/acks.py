@@ -9,10 +9,9 @@ the answer; an original peer knows neither and is served as ever. See `docs/deci
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 from envelope.errors import DecodeError
-from plumbing.diode import Parcel
+from plumbing.diode import Parcel, settle
 
 ACKS_METADATA = ("standpipe-acks", "1")
 """The gRPC metadata by which a client asks for acknowledgements and a server grants them."""
@@ -89,10 +88,3 @@ class Window:
         self._acked = self._sent
         self.in_flight = self.in_flight_bytes = 0
         return parcels
-
-
-def settle(parcels: Iterable[Parcel]) -> None:
-    """Tell whoever asked that these parcels have left our hands."""
-    for parcel in parcels:
-        if parcel.settled is not None:
-            parcel.settled()

@@ -87,8 +87,7 @@ class Diode:
     def clear(self) -> int:
         """Drop everything held and say how many envelopes that was."""
         count = self.held
-        for parcel in self._parcels:
-            _settle(parcel)
+        settle(self._parcels)
         self._parcels.clear()
         self.held = self.held_bytes = 0
         self.dropped_total += count
@@ -109,7 +108,7 @@ class Diode:
             self.held -= oldest.envelopes
             self.held_bytes -= len(oldest.batch)
             self.dropped_total += oldest.envelopes
-            _settle(oldest)
+            settle([oldest])
 
 
 class SharedDiode(Diode):
@@ -176,6 +175,8 @@ class SharedDiode(Diode):
             raise
 
 
-def _settle(parcel: Parcel) -> None:
-    if parcel.settled is not None:
-        parcel.settled()
+def settle(parcels: Iterable[Parcel]) -> None:
+    """Tell whoever asked that these parcels have left our hands."""
+    for parcel in parcels:
+        if parcel.settled is not None:
+            parcel.settled()

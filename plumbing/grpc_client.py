@@ -14,7 +14,8 @@ from plumbing.tls import TlsFiles, grpc_channel_credentials
 CONNECT_TIMEOUT_S = 5.0
 LEGACY_AFTER_S = 1.0  # an original peer sends no headers before its first message
 _CALL_OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # What a Doppler took in, and what it has to say about it: a message that we refuse would come again and again.
+    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     # The ping policy of the original clients (loggregator.md 0.1): servers allow one every 10 s.
     ("grpc.keepalive_time_ms", 15_000),

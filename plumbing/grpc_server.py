@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import grpc
 import structlog
+import trio
 
 from plumbing.island import Island
 from plumbing.tls import TlsFiles, grpc_server_credentials
@@ -82,7 +83,5 @@ async def serve_grpc(
 
 
 async def _stop(island: Island, server: grpc.aio.Server, grace_s: float) -> None:
-    import trio
-
     with trio.CancelScope(shield=True):
         await island.run(server.stop, grace_s)

@@ -112,6 +112,19 @@ async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
             await readers_are(staying, certs_dir, 1)
 
 
+async def test_a_notice_before_the_largest_message_there_is_does_not_block_the_stream(certs_dir: Path) -> None:
+    largest = b"x" * ((10 << 20) - 30)
+    async with running("doppler", certs_dir, diode_capacity=1, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"]):
+            await readers_are(doppler, certs_dir, 1)
+        await send(doppler, certs_dir, b"lost", largest)
+
+        async with feeding(certs_dir, doppler["listen"]) as fed:
+            await fed.wait_for(2)
+
+    assert fed.payloads[1] == largest
+
+
 @contextmanager
 def original_router(certs: Path) -> Iterator[str]:
     """A router that says nothing, not even headers, before the request has come to its end."""

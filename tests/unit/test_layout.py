@@ -8,7 +8,6 @@ ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "sta
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
 """Files that declare and wire: whatever runs a component tests them."""
 EDGES = {
-    "metron/pool.py": "tests/integration/test_metron_wire.py",
     "plumbing/egress_client.py": "tests/integration/test_feed_wire.py",
     "plumbing/egress_server.py": "tests/integration/test_doppler_wire.py",
     "plumbing/pem.py": "tests/unit/plumbing/test_tls.py",
@@ -53,3 +52,4 @@ def test_every_test_file_mirrors_a_module() -> None:
 def test_an_edge_is_tested_where_it_is_said_to_be() -> None:
     assert [test for test in EDGES.values() if not (ROOT / test).is_file()] == []
     assert sorted(set(EDGES) - {module.as_posix() for module in modules()}) == []
+    assert sorted(edge for edge in EDGES if mirror(Path(edge)) in unit_tests()) == []
