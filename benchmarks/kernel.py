@@ -4,7 +4,6 @@
 bytes on average from 200 sources, 80 % logs, 10 % timers, 7 % gauges, 3 % counters.
 """
 
-import random
 import statistics
 import time
 import uuid
@@ -12,14 +11,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from benchmarks.workload import BATCH_SIZE, make_batches
 from envelope import _compiled, reference
 from envelope.kinds import Keep, Kind
-from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
+from envelope.pb.loggregator_v2_pb2 import Envelope
 
-BATCH_SIZE = 100
 BATCHES = 20
-SOURCES = 200
-MEAN_BYTES = 518
 REPEATS = 9
 COMPILED_S = 0.05
 """How long one repeat of a compiled function runs; the reference makes do with one pass over the batches."""
@@ -28,16 +25,10 @@ DEFAULTS = Envelope(tags={"deployment": "cf", "job": "diego-cell", "index": str(
 HEAD = Envelope(source_id=str(uuid.UUID(int=1)), instance_id="0", tags={"source_type": "APP/PROC/WEB"})
 LINES = [b"x" * 300] * BATCH_SIZE
 
-type_of_envelope = ["log"] * 80 + ["timer"] * 10 + ["gauge"] * 7 + ["counter"] * 3
-CONTAINER = {"cpu": "percentage", "memory": "bytes", "disk": "bytes", "memory_quota": "bytes", "disk_quota": "bytes"}
 
-
-def batches(seed: int = 1) -> list[bytes]:
-    """Make the batches, the same ones for the same seed."""
-    chance = random.Random(seed)
-    sources = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(SOURCES)]
-    made = [_batch(chance, sources) for _ in range(BATCHES)]
-    return [batch.SerializeToString() for batch in made]
+def batches() -> list[bytes]:
+    """Make the batches, the same ones every time."""
+    return make_batches(tagged=True, count=BATCHES)
 
 
 def measure() -> list[dict[str, Any]]:
@@ -108,76 +99,6 @@ def _time(call: Callable[[ModuleType], None], kernel: ModuleType, at_least_s: fl
         if elapsed_s >= at_least_s:
             return elapsed_s / (passes * BATCHES * BATCH_SIZE) * 1e9
 
-
-def _batch(chance: random.Random, sources: list[str]) -> EnvelopeBatch:
-    kinds = chance.sample(type_of_envelope, BATCH_SIZE)
-    batch = EnvelopeBatch(batch=[_envelope(chance, kind, chance.choice(sources)) for kind in kinds])
-    logs = [envelope for envelope in batch.batch if envelope.WhichOneof("message") == "log"]
-    missing = MEAN_BYTES * BATCH_SIZE - batch.ByteSize()
-    for envelope in logs:
-        size = max(20, round(chance.uniform(0.2, 1.8) * missing / len(logs)))
-        envelope.log.payload = chance.randbytes(size // 2).hex().encode()
-    return batch
-
-
-def _envelope(chance: random.Random, kind: str, source_id: str) -> Envelope:
-    envelope = Envelope(
-        timestamp=1_700_000_000_000_000_000 + chance.getrandbits(40),
-        source_id=source_id,
-        instance_id=str(chance.randrange(8)),
-        tags={
-            "deployment": "cf-production",
-            "job": "diego-cell",
-            "index": str(uuid.UUID(int=chance.getrandbits(128))),
-            "ip": f"10.0.{chance.randrange(256)}.{chance.randrange(256)}",
-            "origin": "rep",
-            "organization_name": "acme",
-            "space_name": "production",
-            "app_name": f"shop-{chance.randrange(SOURCES)}",
-        },
-    )
-    _MESSAGES[kind](chance, envelope)
-    return envelope
-
-
-def _log(chance: random.Random, envelope: Envelope) -> None:
-    envelope.log.type = chance.choice([Log.OUT, Log.OUT, Log.OUT, Log.ERR])
-    envelope.tags["source_type"] = "APP/PROC/WEB"
-
-
-def _timer(chance: random.Random, envelope: Envelope) -> None:
-    envelope.timer.name = "http"
-    envelope.timer.start = envelope.timestamp
-    envelope.timer.stop = envelope.timestamp + chance.randrange(1_000_000, 900_000_000)
-    tags = {
-        "request_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-        "peer_type": chance.choice(["Client", "Server"]),
-        "method": chance.choice(["GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH"]),
-        "uri": f"https://shop.example.com/api/v1/orders/{chance.randrange(100_000)}",
-        "remote_address": f"10.0.4.{chance.randrange(256)}:{chance.randrange(20_000, 60_000)}",
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64)",
-        "status_code": chance.choice(["200", "200", "204", "404"]),
-        "content_length": str(chance.randrange(10_000)),
-        "routing_instance_id": str(uuid.UUID(int=chance.getrandbits(128))),
-        "forwarded": "203.0.113.7\n10.0.4.4",
-    }
-    envelope.tags.update(tags)
-
-
-def _gauge(chance: random.Random, envelope: Envelope) -> None:
-    units = CONTAINER if chance.random() < 0.5 else {"request_latency": "ms"}
-    for name, unit in units.items():
-        envelope.gauge.metrics[name].unit = unit
-        envelope.gauge.metrics[name].value = round(chance.uniform(1, 1e9), 2)
-
-
-def _counter(chance: random.Random, envelope: Envelope) -> None:
-    envelope.counter.name = "requests"
-    envelope.counter.delta = chance.randrange(1, 100)
-    envelope.counter.total = chance.randrange(1_000_000)
-
-
-_MESSAGES = {"log": _log, "timer": _timer, "gauge": _gauge, "counter": _counter}
 
 if __name__ == "__main__":
     print(table(measure()))

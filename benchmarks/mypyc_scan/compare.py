@@ -16,8 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.kernel import BATCH_SIZE, BATCHES, batches
+from benchmarks.kernel import BATCHES, batches
 from benchmarks.mypyc_scan import scan
+from benchmarks.workload import BATCH_SIZE
 from envelope import _compiled
 from envelope.kinds import Kind
 
