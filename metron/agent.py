@@ -25,6 +25,9 @@ class Agent:
         self.diode = diode
         self.doors = IngressCounts()
         self.from_sources = 0
+        self.from_datagrams = 0
+        self.malformed_in_datagrams = 0
+        self.udp_overflow = 0
         self.too_large = 0
         self.links: list[LinkCounts] = []
         self._ended = LinkCounts("")
@@ -38,6 +41,17 @@ class Agent:
         """Take a batch from a source of our own: a file, standard input, host metrics."""
         self.from_sources += count
         self._put(batch, count, settled)
+
+    def accept_from_datagrams(self, batch: bytes, count: int, malformed: int, overflowed: int) -> None:
+        """Take a batch from a UDP door, and count what was no envelope there or never got as far as the door.
+
+        A datagram that the kernel dropped is one envelope in the books, though one of statsd may have held more.
+        """
+        self.from_datagrams += count + malformed + overflowed
+        self.malformed_in_datagrams += malformed
+        self.udp_overflow += overflowed
+        if count:
+            self._put(batch, count, None)
 
     @contextmanager
     def link_to(self, peer: str) -> Iterator[LinkCounts]:
@@ -56,12 +70,13 @@ class Agent:
         return Account(
             account="agent",
             kind="hop",
-            received=self.doors.received + self.from_sources,
+            received=self.doors.received + self.from_sources + self.from_datagrams,
             delivered=self._ended.delivered + sum(link.delivered for link in self.links),
             dropped={
-                "malformed": self.doors.malformed,
+                "malformed": self.doors.malformed + self.malformed_in_datagrams,
                 "overflow": self.diode.dropped_total,
                 "too_large": self.too_large,
+                "udp_overflow": self.udp_overflow,
             },
             held=self.diode.held,
             in_flight=sum(link.window.in_flight for link in self.links),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import PositiveInt
 
-from metron.sources import FileSource, HostMetrics, StdinSource
+from metron.sources import DropsondeDoor, FileSource, HostMetrics, Prometheus, StatsdDoor, StdinSource
 from plumbing.config import Settings
 
 
@@ -21,6 +21,10 @@ class Config(Settings, table="metron"):
 
     doppler_addresses: list[str] = ["127.0.0.1:8082"]
     """The Dopplers, as `host:port`; every address behind a name is used."""
+
+    preferred_doppler_addresses: list[str] = []
+    """The Dopplers of this agent's own zone, used instead of `doppler_addresses` as long as one of these names
+    resolves, though nobody may answer there. `@` in a name stands for `-`."""
 
     connections_per_doppler: PositiveInt = 1
     """Streams to each Doppler."""
@@ -48,6 +52,15 @@ class Config(Settings, table="metron"):
 
     host_metrics: HostMetrics = HostMetrics(enabled=False)
     """Whether and how often the machine's own metrics are read."""
+
+    prometheus: Prometheus = Prometheus()
+    """Which Prometheus targets are scraped, and how."""
+
+    dropsonde: DropsondeDoor = DropsondeDoor()
+    """Whether and where v1 envelopes are taken, one in each UDP datagram."""
+
+    statsd: StatsdDoor = StatsdDoor()
+    """Whether and where statsd is taken over UDP."""
 
     checkpoint_dir: Path | None = None
     """Where the positions in followed files are kept; without it, every start begins anew."""

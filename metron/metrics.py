@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from metron.agent import Agent
 from metron.sources import SourceCounts
 from plumbing.metrics import Metrics
+
+_OF_DOORS = {
+    "datagrams": "Datagrams read.",
+    "malformed": "Envelopes and lines in datagrams that were none.",
+    "overflowed": "Datagrams that the kernel dropped because its buffer was full.",
+    "names_forgotten": "Counters and gauges that begin anew because there were too many of them.",
+}
 
 
 def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
@@ -44,9 +54,28 @@ def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
     metrics.counter("metron_file_rotations_total", "New files in a followed path.", lambda: sources.rotations)
     metrics.counter("metron_file_truncations_total", "Followed files cut short.", lambda: sources.truncations)
     metrics.counter("metron_long_lines_total", "Lines sent in pieces.", lambda: sources.long_lines)
+    metrics.gauge("metron_scrape_targets", "Prometheus targets there are now.", lambda: sources.scrape_targets)
+    metrics.counter(
+        "metron_failed_scrapes_total",
+        "Scrapes that failed, by the source_id of the target.",
+        lambda: {(name,): float(count) for name, count in sources.failed_scrapes.items()},
+        labels=("scrape_target_source_id",),
+    )
+    metrics.counter("metron_samples_read_total", "Samples of scrapes sent on.", lambda: sources.samples_read)
+    metrics.counter(
+        "metron_samples_skipped_total",
+        "Samples whose numbers make no envelope: not finite, negative counters.",
+        lambda: sources.samples_skipped,
+    )
+    for name, meaning in _OF_DOORS.items():
+        metrics.counter(f"metron_udp_{name}_total", meaning, partial(_by_door, sources, name), labels=("door",))
     metrics.counter(
         "metron_source_errors_total",
         "Files and readings that could not be read, by reason.",
         lambda: {(reason,): float(count) for reason, count in sources.errors.items()},
         labels=("reason",),
     )
+
+
+def _by_door(sources: SourceCounts, name: str) -> Mapping[tuple[str, ...], float]:
+    return {(door,): float(getattr(counts, name)) for door, counts in sources.doors.items()}

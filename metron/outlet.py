@@ -1,4 +1,4 @@
-"""Where an agent's own sources hand their batches over: with back-pressure, since a file can wait."""
+"""Where an agent's own sources hand their batches over: with back-pressure where the source can wait, as a file can."""
 
 from __future__ import annotations
 
@@ -39,3 +39,19 @@ class AgentOutlet:
         self._freed.unpark_all()
         if settled is not None:
             settled()
+
+
+class DoorOutlet:
+    """Passes what came in datagrams to the agent on the island. The agent takes it at once and drops its oldest.
+
+    Each burst waits for the island's next turn and no longer. So no bursts pile up between the threads, and what
+    comes in the meantime makes the next burst larger, which costs less per datagram.
+    """
+
+    def __init__(self, island: Island, agent: Agent) -> None:
+        self._island = island
+        self._agent = agent
+
+    async def take(self, batch: bytes, count: int, *, malformed: int, overflowed: int) -> None:
+        """Hand over a batch of `count` envelopes, and the counts of those that were lost on the way here."""
+        await self._island.call(self._agent.accept_from_datagrams, batch, count, malformed, overflowed)

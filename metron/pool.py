@@ -1,7 +1,8 @@
 """The agent's links to the Dopplers: all pull from one diode, so load follows whoever has time.
 
-Each Doppler behind the configured addresses gets `connections_per_doppler` links. A Doppler that goes away gives
-back what it had not confirmed, and the others send that; one that comes is noticed (`plumbing.peers`).
+Each Doppler behind the configured addresses gets `connections_per_doppler` links; those of the agent's own zone alone
+while their name resolves. A Doppler that goes away gives back what it had not confirmed, and the others send that;
+one that comes is noticed (`plumbing.peers`).
 """
 
 from __future__ import annotations
@@ -34,4 +35,11 @@ async def run_pool(config: Config, agent: Agent, rng: random.Random) -> None:
                 rng=rng,
             )
 
-    await one_task_each(config.doppler_addresses, links_to)
+    await one_task_each(
+        config.doppler_addresses, links_to, preferred=map(zone_name, config.preferred_doppler_addresses)
+    )
+
+
+def zone_name(address: str) -> str:
+    """Write an address that names a zone as the name server knows it: `z1@doppler:8082` is `z1-doppler:8082`."""
+    return address.replace("@", "-")

@@ -1,8 +1,9 @@
 """Wire one agent together: envelopes in, tagged envelopes out.
 
-In:    envelopes from applications (gRPC `Ingress`), from files, standard input and this machine's metrics.
+In:    envelopes from applications (gRPC `Ingress`; dropsonde and statsd over UDP), from files, standard input and
+       this machine's metrics.
 Out:   batches to the Dopplers (gRPC `Ingress`), whichever has time.
-Drops: the oldest envelopes when the Dopplers take less than comes in.
+Drops: the oldest envelopes when the Dopplers take less than comes in; datagrams, when they come too fast.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import trio
 from metron.agent import Agent
 from metron.config import Config
 from metron.metrics import expose
-from metron.outlet import AgentOutlet
+from metron.outlet import AgentOutlet, DoorOutlet
 from metron.pool import run_pool
-from metron.sources import SourceCounts, run_sources
+from metron.sources import SourceCounts, run_doors, run_sources
 from plumbing.admin import Health, serve_admin
 from plumbing.diode import SharedDiode
 from plumbing.grpc_server import serve_grpc
@@ -58,7 +59,8 @@ async def serve(
             outlet = AgentOutlet(island, agent, config.source_window_bytes)
             async with trio.open_nursery() as reading:
                 await reading.start(partial(run_sources, config, outlet, sources, stop=stop))
-                task_status.started({"listen": address, "admin": admin})
+                udp = await reading.start(partial(run_doors, config, DoorOutlet(island, agent), sources, stop=stop))
+                task_status.started({"listen": address, "admin": admin, **udp})
                 await stop.wait()
                 deadline = reading.cancel_scope.deadline = trio.current_time() + config.drain_grace_s
             await island.call(ingress.close)  # what was not read stays with its sender

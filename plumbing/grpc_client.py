@@ -7,7 +7,6 @@ import random
 
 import grpc
 
-from plumbing.acks import ACKS_METADATA
 from plumbing.grpc_server import MAX_MESSAGE_BYTES
 from plumbing.tls import TlsFiles, grpc_channel_credentials
 
@@ -76,19 +75,19 @@ async def connected(channel: grpc.aio.Channel, address: str) -> None:
         raise PeerUnavailable(f"{address}: no connection within {CONNECT_TIMEOUT_S:g} s") from None
 
 
-async def acknowledges(call: grpc.aio.StreamStreamCall) -> bool:
-    """Say whether the peer grants acknowledgements; one that sends no headers for long is taken for an original one."""
+async def granted(call: grpc.aio.StreamStreamCall) -> frozenset[tuple[str, str]]:
+    """Say what the peer's headers grant (`plumbing.acks`); one that sends none for long is taken for an original."""
     try:
         async with asyncio.timeout(LEGACY_AFTER_S):
-            return ACKS_METADATA in tuple(await call.initial_metadata() or ())
+            return frozenset((key, value) for key, value in await call.initial_metadata() or ())
     except TimeoutError:
-        return False
+        return frozenset()
 
 
 class Backoff:
     """Waiting times between attempts: doubling, with full jitter, so that many peers do not come back at once."""
 
-    def __init__(self, rng: random.Random, *, first_s: float = 0.05, most_s: float = 2.0) -> None:
+    def __init__(self, rng: random.Random, *, first_s: float = 0.2, most_s: float = 2.0) -> None:
         self._rng = rng
         self._first_s = first_s
         self._most_s = most_s

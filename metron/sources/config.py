@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
+from plumbing.config import ListenAddress
+
 LONGEST_LINE_BYTES = 61_440
 """The longest log line of the platform itself (loggregator.md, limits)."""
 
@@ -117,3 +119,40 @@ class HostMetrics(_Section):
 
     reader_timeout_s: PositiveFloat = 5.0
     """How long one reading may take (a dead network mount blocks for ever) before the others go out without it."""
+
+
+class DropsondeDoor(_Section):
+    """The UDP door for v1 envelopes, one in each datagram."""
+
+    enabled: bool = False
+    """Whether to take dropsonde."""
+
+    listen: ListenAddress = "127.0.0.1:3457"
+    """Where to take it. There is no certificate on UDP: whoever can reach this address is believed."""
+
+    receive_buffer_bytes: int = Field(default=8 << 20, gt=0, le=1 << 30)
+    """Bytes of datagrams that wait in the kernel; it grants what its own limit (`net.core.rmem_max`) allows."""
+
+    max_counters: PositiveInt = 100_000
+    """Counters whose running total is remembered; beyond that, the one heard of longest ago begins anew."""
+
+
+class StatsdDoor(_Section):
+    """The UDP door for statsd, one metric in each line of a datagram."""
+
+    enabled: bool = False
+    """Whether to take statsd."""
+
+    listen: ListenAddress = "127.0.0.1:8125"
+    """Where to take it. There is no certificate on UDP: whoever can reach this address is believed."""
+
+    receive_buffer_bytes: int = Field(default=8 << 20, gt=0, le=1 << 30)
+    """Bytes of datagrams that wait in the kernel; it grants what its own limit (`net.core.rmem_max`) allows."""
+
+    counters: Literal["gauge", "counter"] = "gauge"
+    """What a statsd counter is sent as: a gauge of its running sum with the unit "counter", as the original does, or
+    a counter with delta and total."""
+
+    max_names: PositiveInt = 100_000
+    """Gauges, and as many counters, whose value is remembered; beyond that, the one heard of longest ago begins
+    anew."""

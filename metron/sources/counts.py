@@ -10,6 +10,23 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
+class DoorCounts:
+    """Plain counters of one UDP door."""
+
+    datagrams: int = 0
+    """Datagrams read."""
+
+    malformed: int = 0
+    """Envelopes or lines that are none."""
+
+    overflowed: int = 0
+    """Datagrams that the kernel dropped because nobody had read those before them yet."""
+
+    names_forgotten: int = 0
+    """Counters and gauges whose value was forgotten because there were too many of them."""
+
+
+@dataclass(slots=True)
 class SourceCounts:
     """Plain counters of every source of one metron."""
 
@@ -31,8 +48,23 @@ class SourceCounts:
     long_lines: int = 0
     """Lines longer than the limit, sent in pieces."""
 
+    scrape_targets: int = 0
+    """Prometheus targets there are now."""
+
+    failed_scrapes: dict[str, int] = field(default_factory=dict)
+    """Scrapes that failed, by the source_id of the target; of the targets there are now."""
+
+    samples_read: int = 0
+    """Gauge and counter envelopes made of scraped samples."""
+
+    samples_skipped: int = 0
+    """Scraped samples whose numbers make no envelope: not finite, negative counters."""
+
     errors: Counter[str] = field(default_factory=Counter)
     """What went wrong, by reason: `sources_errors_total{reason}`."""
+
+    doors: dict[str, DoorCounts] = field(default_factory=lambda: {"dropsonde": DoorCounts(), "statsd": DoorCounts()})
+    """What happened at each UDP door, by its name."""
 
 
 class Faults:

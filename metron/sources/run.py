@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from metron.sources.counts import SourceCounts
 from metron.sources.files import tail_files
 from metron.sources.host_metrics import send_host_metrics
 from metron.sources.outlet import Outlet
+from metron.sources.prometheus import Prometheus, scrape_prometheus
 from metron.sources.stdin import read_stdin
 
 CHECKPOINT_FILE = "files.json"
@@ -34,6 +36,10 @@ class SourcesConfig(Protocol):
     @property
     def host_metrics(self) -> HostMetrics:
         """Whether and how the machine's own metrics are read."""
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """Which Prometheus targets are scraped, and how."""
 
     @property
     def checkpoint_dir(self) -> Path | None:
@@ -62,4 +68,7 @@ async def run_sources(
             await sources.start(
                 partial(send_host_metrics, config.host_metrics, outlet, counts, stop=stop, now_ns=time.time_ns)
             )
+        if config.prometheus.config_globs or config.prometheus.targets:
+            scrape = partial(scrape_prometheus, config.prometheus, outlet, counts, rng=random.Random())
+            await sources.start(partial(scrape, stop=stop, now_ns=time.time_ns))
         task_status.started()

@@ -61,6 +61,28 @@ def test_the_books_balance_when_the_dopplers_are_too_slow() -> None:
     assert settled == [0, 1, 2, 3]
 
 
+def test_what_came_in_datagrams_and_what_was_lost_of_it_is_in_the_books() -> None:
+    agent = make_agent()
+
+    agent.accept_from_datagrams(batch(Envelope(source_id="app", log={}), Envelope(source_id="app", log={})), 2, 3, 4)
+    agent.accept_from_datagrams(b"", 0, 1, 0)
+
+    account = agent.account()
+    assert (account.received, account.held, account.balance) == (10, 2, 0)
+    assert account.dropped == {"malformed": 4, "overflow": 0, "too_large": 0, "udp_overflow": 4}
+    assert [envelope.tags["job"] for envelope in held(agent)] == ["cell", "cell"]
+
+
+def test_a_total_that_a_door_has_counted_is_not_counted_again() -> None:
+    agent = make_agent()
+
+    for total in (2, 5, 5):
+        counter = Envelope(source_id="app", counter={"name": "c", "delta": 3, "total": total})
+        agent.accept_from_datagrams(batch(counter), 1, 0, 0)
+
+    assert [envelope.counter.total for envelope in held(agent)] == [2, 5, 5]
+
+
 def test_links_that_come_and_go_stay_in_the_books_as_one() -> None:
     agent = make_agent()
     agent.doors.received = 6

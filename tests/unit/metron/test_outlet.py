@@ -6,7 +6,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from metron.outlet import AgentOutlet
+from metron.outlet import AgentOutlet, DoorOutlet
+from plumbing.island import open_island
 
 
 class FakeAgent:
@@ -77,3 +78,25 @@ async def test_every_source_that_waits_is_woken_when_there_is_room(autojump_cloc
             agent.settle()
 
     assert sorted(batch for batch, _ in agent.taken) == [b"3", b"4"]
+
+
+class CountingAgent:
+    """Takes what doors hand over."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[bytes, int, int, int]] = []
+
+    def accept_from_datagrams(self, batch: bytes, count: int, malformed: int, overflowed: int) -> None:
+        self.taken.append((batch, count, malformed, overflowed))
+
+
+async def test_a_door_hands_over_at_once_however_much_is_unsettled() -> None:
+    agent = CountingAgent()
+    async with open_island() as island:
+        outlet = DoorOutlet(island, agent)  # type: ignore[arg-type]  # a fake
+
+        with trio.fail_after(5):
+            await outlet.take(b"12345", 1, malformed=2, overflowed=3)
+            await outlet.take(b"67890", 1, malformed=0, overflowed=0)
+
+    assert agent.taken == [(b"12345", 1, 2, 3), (b"67890", 1, 0, 0)]

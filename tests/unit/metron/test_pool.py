@@ -38,12 +38,15 @@ def links(monkeypatch: pytest.MonkeyPatch) -> FakeLinks:
     return fake
 
 
-def run(agent: Agent, addresses: list[str], *, connections: int = 1) -> asyncio.Task[None]:
+def run(
+    agent: Agent, addresses: list[str], *, connections: int = 1, preferred: list[str] | None = None
+) -> asyncio.Task[None]:
     config = Config(
         tls_ca=NOWHERE,
         tls_cert=NOWHERE,
         tls_key=NOWHERE,
         doppler_addresses=addresses,
+        preferred_doppler_addresses=preferred or [],
         connections_per_doppler=connections,
     )
     return asyncio.ensure_future(pool.run_pool(config, agent, random.Random(1)))
@@ -94,6 +97,29 @@ def test_what_went_to_a_doppler_that_has_left_stays_in_the_books(
 
         assert agent.account().delivered == 3
         assert agent.account().balance == 0
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(scenario())
+
+
+def test_the_name_of_the_own_zone_is_preferred_and_written_as_name_servers_know_it(
+    links: FakeLinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"z1-doppler:1": {"10.0.0.1:1"}, "doppler:1": {"10.0.0.1:1", "10.0.0.2:1"}}
+
+    async def resolve(address: str) -> set[str]:
+        return known.get(address, set())
+
+    monkeypatch.setattr(peers, "resolve", resolve)
+
+    async def scenario() -> None:
+        agent = Agent({}, SharedDiode(10, 1000))
+        running = run(agent, ["doppler:1"], preferred=["z1@doppler:1"])
+        await until(lambda: links.opened == ["10.0.0.1:1"])
+
+        del known["z1-doppler:1"]
+        await until(lambda: links.opened == ["10.0.0.1:1", "10.0.0.2:1"])
         running.cancel()
         await asyncio.wait([running])
 

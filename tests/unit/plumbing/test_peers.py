@@ -1,7 +1,8 @@
 """One task for each peer, while there is such a peer."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,11 @@ def test_a_name_stands_for_every_address_behind_it() -> None:
 
 def test_a_name_that_does_not_resolve_is_nobody() -> None:
     assert asyncio.run(peers.resolve("nobody.invalid:80")) == set()
+
+
+def test_a_name_that_no_name_server_can_know_is_nobody() -> None:
+    assert asyncio.run(peers.resolve("a..b:80")) == set()
+    assert asyncio.run(peers.resolve(f"{'ü' * 100}:80")) == set()
 
 
 def test_ends_when_every_task_has_returned() -> None:
@@ -113,3 +119,129 @@ def test_peers_that_come_and_go_are_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(scenario())
 
     assert events == ["+a:1", "+b:1", "-a:1", "-b:1"]
+
+
+class Names:
+    """A name server whose answers the test changes, and the peers that are running."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.known: dict[str, set[str]] = {}
+        self.lookups = 0
+        self.running: set[str] = set()
+        self.started: list[str] = []
+        monkeypatch.setattr(peers, "resolve", self._resolve)
+
+    async def _resolve(self, address: str) -> set[str]:
+        self.lookups += 1
+        return self.known.get(address, set())
+
+    async def run(self, peer: str) -> None:
+        self.running.add(peer)
+        self.started.append(peer)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running.discard(peer)
+
+    async def until(self, *running: str) -> None:
+        async with asyncio.timeout(5):
+            while self.running != set(running):
+                await asyncio.sleep(0.001)
+
+    async def some_lookups(self, count: int) -> None:
+        before = self.lookups
+        while self.lookups < before + count:
+            await asyncio.sleep(0.001)
+
+
+def prefer(names: Names, scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the scenario beside tasks for `all:1`, of which those of `zone:1` are preferred."""
+
+    async def beside() -> None:
+        task = asyncio.ensure_future(peers.one_task_each(["all:1"], names.run, preferred=["zone:1"]))
+        try:
+            async with asyncio.timeout(10):
+                await scenario()
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(beside())
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_the_preferred_name_alone_is_used_while_it_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"zone:1": {"a:1"}, "all:1": {"a:1", "b:1"}}
+
+    async def scenario() -> None:
+        await names.until("a:1")
+        await names.some_lookups(3)
+        assert names.started == ["a:1"]
+
+    prefer(names, scenario)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_the_other_name_is_used_at_once_when_the_preferred_one_never_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"all:1": {"a:1", "b:1"}}
+
+    async def scenario() -> None:
+        await names.until("a:1", "b:1")
+        names.known["zone:1"] = {"a:1"}
+        await names.until("a:1")
+        assert names.started.count("a:1") == 1
+
+    prefer(names, scenario)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_preferred_name_that_stays_away_gives_way_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"zone:1": {"a:1"}, "all:1": {"a:1", "b:1"}}
+
+    async def scenario() -> None:
+        await names.until("a:1")
+        del names.known["zone:1"]
+        await names.until("a:1", "b:1")
+        assert names.started.count("a:1") == 1
+
+    prefer(names, scenario)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_preferred_name_that_is_away_for_a_moment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"zone:1": {"a:1"}, "all:1": {"b:1"}}
+    missed = 0
+
+    async def now_and_then(address: str) -> set[str]:
+        nonlocal missed
+        names.lookups += 1
+        if address == "zone:1" and names.lookups % peers.MISSES:
+            missed += 1
+            return set()
+        return names.known[address]
+
+    async def scenario() -> None:
+        await names.until("a:1")
+        monkeypatch.setattr(peers, "resolve", now_and_then)
+        await names.some_lookups(4 * peers.MISSES)
+        assert (names.started, missed > peers.MISSES) == (["a:1"], True)
+
+    prefer(names, scenario)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_neither_name_resolving_takes_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"zone:1": {"a:1"}}
+
+    async def scenario() -> None:
+        await names.until("a:1")
+        names.known.clear()
+        await names.some_lookups(4 * peers.MISSES)
+        assert names.running == {"a:1"}
+
+    prefer(names, scenario)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from metron.sources import FileSource, HostMetrics, SourceCounts, StdinSource, run_sources
+from metron.sources import FileSource, HostMetrics, Prometheus, SourceCounts, StdinSource, run_sources
 from tests.unit.metron.sources.fakes import FakeOutlet
 
 
@@ -15,6 +15,7 @@ class Settings:
     files: list[FileSource] = field(default_factory=list)
     stdin: StdinSource | None = None
     host_metrics: HostMetrics = field(default_factory=HostMetrics)
+    prometheus: Prometheus = field(default_factory=Prometheus)
     checkpoint_dir: Path | None = None
 
 
@@ -51,4 +52,16 @@ async def test_checkpoints_are_optional(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(run_sources, Settings(files), outlet, SourceCounts(), stop=stop))
             assert await outlet.wait_for(1) == [b"line"]
+            stop.set()
+
+
+async def test_prometheus_targets_are_taken_up(tmp_path: Path) -> None:
+    (tmp_path / "target.yml").write_text("port: 1\nscrape_interval: 0s\n")
+    counts, stop = SourceCounts(), trio.Event()
+    settings = Settings(prometheus=Prometheus(config_globs=[str(tmp_path / "*.yml")]))
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(run_sources, settings, FakeOutlet(), counts, stop=stop))
+            assert counts.scrape_targets == 1
             stop.set()
