@@ -83,6 +83,8 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
         "v1_frames (all)": over(lambda kernel, batch: kernel.v1_frames(batch, int(Keep.ALL))),
         "v1_frames (app)": over(lambda kernel, batch: kernel.v1_frames(batch, int(Keep.APP))),
         "v1_messages": over(lambda kernel, batch: kernel.v1_messages(batch)),
+        "json_batch": over(lambda kernel, batch: kernel.json_batch(batch)),
+        "json_envelopes": over(lambda kernel, batch: kernel.json_envelopes(batch)),
         "log_batch": over(lambda kernel, _: kernel.log_batch(LINES, head, 1_700_000_000_000_000_000, False)),
         "ws_payloads": over(lambda kernel, buffer: kernel.ws_payloads(buffer), frames),
     }

@@ -14,15 +14,17 @@ Benchmark: `benchmarks/kernel.py`. Why Cython: `docs/decisions/0002-cython-for-t
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memmove
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 
 from envelope import reference
+from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2
 
 include "_reading.pxi"
 include "_writing.pxi"
 include "_to_v1.pxi"
+include "_to_json.pxi"
 
 
 def admit(bytes batch not None):
@@ -416,6 +418,58 @@ def v1_messages(bytes batch not None):
     """Convert to v1: one serialised v1 envelope each, nothing filtered."""
     frames, _, _ = v1_frames(batch, KEEP_LOGS | KEEP_METRICS)
     return ws_payloads(frames)[0]
+
+
+def json_batch(bytes batch not None):
+    """Write a batch as the JSON of an EnvelopeBatch, on one line."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.json_batch(batch)
+    open_writer(&w, 2 * whole.size + 64)
+    try:
+        w.out = put_text(w.out, b'{"batch":[')
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            append_json(&w, at, after, envelope)
+            at = after
+            append(&w, b"," if at < end else b"")
+        append(&w, b"]}")
+        return written(&w)
+    except DecodeError:
+        return reference.json_batch(batch)  # which knows the offset
+    finally:
+        PyMem_Free(w.start)
+
+
+def json_envelopes(bytes batch not None):
+    """Write each envelope of a batch as JSON of its own."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Writer w
+    cdef list found = []
+    if not is_framed(whole):
+        return reference.json_envelopes(batch)
+    open_writer(&w, 1024)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            append_json(&w, at, after, envelope)
+            found.append(written(&w))
+            w.out = w.start
+            at = after
+        return found
+    except DecodeError:
+        return reference.json_envelopes(batch)
+    finally:
+        PyMem_Free(w.start)
 
 
 def ws_payloads(bytes buffer not None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from envelope.wire import fields
+
 BATCH_TAG = 0x0A  # field 1, wire type 2
 
 
@@ -18,3 +20,8 @@ def varint(value: int) -> bytes:
 def frame(envelope: bytes) -> bytes:
     """Make a batch of one from a serialised envelope."""
     return b"\x0a" + varint(len(envelope)) + envelope
+
+
+def envelopes(batch: bytes) -> list[bytes]:
+    """Give the serialised envelopes of a batch, in order; raises `DecodeError` where it cannot be taken apart."""
+    return [batch[field.body : field.end] for field in fields(batch) if field.tag == BATCH_TAG]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
-from envelope import deprecated_tags
+from envelope import deprecated_tags, json_form
 from envelope.errors import DecodeError
 from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
@@ -25,6 +25,8 @@ __all__ = [
     "admit",
     "converge",
     "count",
+    "json_batch",
+    "json_envelopes",
     "log_batch",
     "select",
     "spans",
@@ -153,6 +155,20 @@ def v1_frames(batch: bytes, keep: int) -> tuple[bytes, int, int]:
 def v1_messages(batch: bytes) -> list[bytes]:
     """Convert to serialised v1 envelopes, keeping everything that has a v1 form."""
     return [v1.SerializePartialToString() for item in _items(batch) for v1 in to_v1(item.envelope)]
+
+
+def json_batch(batch: bytes) -> bytes:
+    """Write a batch as the JSON of an EnvelopeBatch, compact and on one line; the form is in `envelope.json_form`.
+
+    No envelope is trusted, admitted or not: one with text that is not UTF-8 is malformed like any other that does not
+    parse, so no bytes make broken JSON. DecodeError names the offset of the first.
+    """
+    return b'{"batch":[' + b",".join(json_envelopes(batch)) + b"]}"
+
+
+def json_envelopes(batch: bytes) -> list[bytes]:
+    """Write each envelope of a batch as JSON of its own, with the promises of `json_batch`."""
+    return [json_form.to_json(item.envelope) for item in _items(batch)]
 
 
 def log_batch(lines: Sequence[bytes], head: bytes, timestamp: int, err: bool) -> bytes:

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+from google.protobuf.json_format import MessageToDict
+
 from envelope import reference
 from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2 as v1
+from envelope.pb import loggregator_v2_pb2 as v2
 from tests.strategies import canonical, parsed
 
 
@@ -44,3 +48,18 @@ def same_frames(result: tuple[bytes, int, int]) -> tuple[list[bytes], int, int]:
 def one_by_one(batch: bytes) -> list[bytes]:
     """Cut an admitted batch into batches of one."""
     return [batch[start:end] for start, end, *_ in reference.spans(batch)]
+
+
+def same_json(result: tuple[str, Any]) -> tuple[str, Any]:
+    """The outcome of writing JSON, equal whatever the order of maps and the spelling of numbers."""
+    verdict, text = result
+    if verdict == "refused":
+        return result
+    return verdict, [orjson.loads(one) for one in text] if isinstance(text, list) else orjson.loads(text)
+
+
+def protobufs_json(batch: bytes) -> Any:
+    """The JSON of a batch as protobuf's own formatter has it, parsed."""
+    return MessageToDict(
+        v2.EnvelopeBatch.FromString(batch), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )

@@ -3,6 +3,7 @@
 from itertools import islice
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,16 @@ from envelope.framing import frame
 from envelope.kinds import Keep, Kind
 from envelope.pb import loggregator_v2_pb2 as v2
 from envelope.websocket_frames import frame as websocket_frame
-from tests.kernel_results import admitted, one_by_one, outcome, same_envelopes, same_frames, same_v1
+from tests.kernel_results import (
+    admitted,
+    one_by_one,
+    outcome,
+    protobufs_json,
+    same_envelopes,
+    same_frames,
+    same_json,
+    same_v1,
+)
 from tests.strategies import CONTAINER_METRICS, UUID_TEXT, batch_of, batches, odd_batches
 
 compiled = pytest.importorskip("envelope._compiled")
@@ -123,6 +133,44 @@ def test_v1_messages(batch: bytes) -> None:
         assert same_v1(compiled.v1_messages(one)) == same_v1(reference.v1_messages(one))
 
 
+@given(all_batches)
+def test_json_batch(batch: bytes) -> None:
+    assert same_json(outcome(compiled.json_batch, batch)) == same_json(outcome(reference.json_batch, batch))
+
+
+@given(all_batches)
+def test_json_envelopes(batch: bytes) -> None:
+    assert same_json(outcome(compiled.json_envelopes, batch)) == same_json(outcome(reference.json_envelopes, batch))
+
+
+@given(clean_batches)
+def test_json_batch_is_what_protobuf_says(batch: bytes) -> None:
+    assert same_json(outcome(compiled.json_batch, batch)) == ("returned", protobufs_json(batch))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["\0", "\n", "\x1f", '"', "\\", "\x7f", "\u0085", "\u00a0", "\u2028", "‖", "â", "a", "😀"])
+    )
+)
+def test_every_escape_at_every_place_of_a_text(characters: list[str]) -> None:
+    batch = batch_of(v2.Envelope(source_id="".join(characters)))
+
+    text = compiled.json_batch(batch)
+
+    assert same_json(("returned", text)) == ("returned", protobufs_json(batch))
+    assert text.decode().splitlines() == [text.decode()]
+
+
+@given(st.floats() | st.integers(-(2**70), 2**70).map(float) | st.sampled_from([-0.0, 1e15, 1e15 - 1, 5e-324]))
+def test_every_double_reads_back_as_it_was(value: float) -> None:
+    batch = batch_of(v2.Envelope(gauge={"metrics": {"m": {"value": value}}}))
+
+    (envelope,) = orjson.loads(compiled.json_batch(batch))["batch"]
+
+    assert repr(float(envelope["gauge"]["metrics"]["m"]["value"])) == repr(value)
+
+
 @given(st.lists(st.binary(max_size=200)), st.sampled_from([b"", b"\x12\x03app"]), int64s, st.booleans())
 def test_log_batch(lines: list[bytes], head: bytes, timestamp: int, err: bool) -> None:
     expected = reference.log_batch(lines, head, timestamp, err)
@@ -136,6 +184,16 @@ def test_ws_payloads(frames: list[bytes], rest: bytes) -> None:
     buffer = b"".join(frames) + rest
 
     assert compiled.ws_payloads(buffer) == reference.ws_payloads(buffer)
+
+
+@pytest.mark.parametrize("entries", [0, 1, 63, 64, 65, 200])
+def test_every_number_of_entries_fits(entries: int) -> None:
+    names = [f"{number}\0" for number in range(entries)]
+    tags, values = dict.fromkeys(names, "\0"), dict.fromkeys(names, v2.Value(decimal=-2.2250738585072014e-308))
+    metrics = dict.fromkeys(names, v2.GaugeValue(value=-2.2250738585072014e-308))
+    batch = batch_of(v2.Envelope(tags=tags, deprecated_tags=values, gauge=v2.Gauge(metrics=metrics)))
+
+    assert orjson.loads(compiled.json_batch(batch)) == protobufs_json(batch)
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 125, 126, 127, 128, 65_000, 66_000, 2**21 - 100, 2**21, 2**22])
@@ -155,6 +213,7 @@ def test_every_size_of_text_fits(make: Any, size: int) -> None:
     assert compiled.admit(one) == reference.admit(one)
     assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
     assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
+    assert same_json(outcome(compiled.json_batch, one)) == same_json(outcome(reference.json_batch, one))
 
 
 @pytest.mark.parametrize("tags", [1, 63, 64, 65, 5000])
@@ -164,6 +223,7 @@ def test_the_empty_tag_which_grows_most_fits(tags: int, message: bytes) -> None:
 
     assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
     assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
+    assert same_json(outcome(compiled.json_batch, one)) == same_json(outcome(reference.json_batch, one))
 
 
 def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +248,7 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
     assert len(compiled.converge(batch, False)) > len(batch)
     assert compiled.converge(batch, True) is batch
     assert compiled.v1_frames(batch, Keep.ALL)[1:] == (5, 2)
+    assert compiled.json_batch(batch).count(b'"timestamp"') == len(compiled.json_envelopes(batch)) == 7
 
 
 def test_what_is_not_bytes_is_refused_and_not_read() -> None:

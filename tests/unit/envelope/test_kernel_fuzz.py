@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envelope import reference
 from envelope.framing import frame, varint
 from envelope.kinds import Keep, Kind
-from tests.kernel_results import admitted, outcome, same_envelopes, same_frames
+from tests.kernel_results import admitted, outcome, protobufs_json, same_envelopes, same_frames, same_json
 from tests.strategies import CONTAINER_METRICS, TELLING_TAGS, UUID_TEXT
 
 compiled = pytest.importorskip("envelope._compiled")
@@ -187,6 +187,20 @@ def test_what_was_admitted_converges_alike(batch: bytes, preferred: bool) -> Non
 @given(hostile.map(admitted), st.integers(0, 7))
 def test_what_was_admitted_becomes_the_same_v1(batch: bytes, keep: int) -> None:
     assert same_frames(compiled.v1_frames(batch, keep)) == same_frames(reference.v1_frames(batch, keep))
+
+
+@settings(max_examples=600)
+@given(hostile)
+def test_bytes_nobody_admitted_become_the_same_json_or_are_refused_alike(batch: bytes) -> None:
+    for name in ("json_batch", "json_envelopes"):
+        ours, theirs = outcome(getattr(compiled, name), batch), outcome(getattr(reference, name), batch)
+        assert same_json(ours) == same_json(theirs)
+
+
+@settings(max_examples=300)
+@given(hostile.map(admitted))
+def test_what_was_admitted_becomes_the_json_that_protobuf_writes(batch: bytes) -> None:
+    assert same_json(outcome(compiled.json_batch, batch)) == ("returned", protobufs_json(batch))
 
 
 @settings(max_examples=300)

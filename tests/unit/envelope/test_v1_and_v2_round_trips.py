@@ -2,30 +2,32 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from envelope import uuids
 from envelope.deprecated_tags import text_of
-from envelope.numbers_as_text import UINT64, fixed, truncated
+from envelope.framing import varint
+from envelope.numbers_as_text import INT32, UINT64, fixed, integer, truncated
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
 from envelope.v1_to_v2 import to_v2
-from envelope.v2_to_v1 import BASE_TAGS, HTTP_TAGS, to_v1
+from envelope.v2_to_v1 import BASE_TAGS, HTTP_TAGS
 from tests.strategies import (
+    CONTAINER_METRICS,
+    bare_envelopes,
     canonical,
     counter_envelopes,
+    event_envelopes,
     gauge_envelopes,
     log_envelopes,
     timer_envelopes,
     v1_envelopes,
 )
+from tests.unit.envelope.v1_forms import Convert, both
 
 SIZES = ("memoryBytes", "diskBytes", "memoryBytesQuota", "diskBytesQuota")
-
-
-def over_the_wire(envelope: v1.Envelope) -> v1.Envelope:
-    return v1.Envelope.FromString(envelope.SerializePartialToString())
 
 
 def without(tags: Mapping[str, str], *names: str) -> dict[str, str]:
@@ -88,82 +90,157 @@ def settle_container(container: v1.ContainerMetric, source_id: str) -> None:
         setattr(container, name, truncated(float(getattr(container, name)), UINT64))
 
 
-@given(v1_envelopes, st.booleans())
-def test_from_v1_to_v2_and_back(before: v1.Envelope, preferred: bool) -> None:
-    (after,) = to_v1(to_v2(before, preferred))
+@both
+@given(before=v1_envelopes, preferred=st.booleans())
+def test_from_v1_to_v2_and_back(before: v1.Envelope, preferred: bool, convert: Convert) -> None:
+    (after,) = convert(to_v2(before, preferred))
 
-    assert canonical(over_the_wire(after)) == canonical(settled(before))
+    assert canonical(after) == canonical(settled(before))
 
 
-def all_tags(envelope: v2.Envelope) -> dict[str, str]:
-    """Return the tags of both maps, those that v1 has fields for from the preferred one where it has them."""
+@both
+@pytest.mark.parametrize("number", [0, 45, 99])
+def test_a_method_or_peer_type_without_a_name_comes_back_as_0(number: int, convert: Convert) -> None:
+    http = v1.HttpStartStop.FromString(b"\x20" + varint(number) + b"\x28" + varint(number))
+
+    (after,) = convert(to_v2(v1.Envelope(eventType="HttpStartStop", httpStartStop=http)))
+
+    assert b"\x20\x00\x28\x00" in after.httpStartStop.SerializePartialToString()
+
+
+# --- from v2 ----------------------------------------------------------------------------------------------------------
+
+
+def there_and_back(before: v2.Envelope, convert: Convert) -> list[v2.Envelope]:
+    return [to_v2(over_there) for over_there in convert(before)]
+
+
+def merged(envelope: v2.Envelope) -> dict[str, str]:
+    """Return the tags of both maps as v1 has them: of a clash the deprecated one."""
     tags = dict(envelope.tags)
     for key, value in envelope.deprecated_tags.items():
-        if (text := text_of(value, decimal=fixed)) is not None and (key not in BASE_TAGS or key not in tags):
+        if (text := text_of(value, decimal=fixed)) is not None:
             tags[key] = text
     return tags
 
 
-def of_a_known_source(envelope: v2.Envelope) -> bool:
-    return bool(envelope.source_id)
+def preferred(envelope: v2.Envelope, key: str) -> str:
+    """Return a tag that v1 has a field for: of a clash the preferred one."""
+    return envelope.tags[key] if key in envelope.tags else merged(envelope).get(key, "")
 
 
-def common(before: v2.Envelope, after: v2.Envelope, v1_type: str, *spent: str) -> None:
-    tags = all_tags(before)
-    base = {name: tags.get(name, "") for name in BASE_TAGS}
-
-    assert after.timestamp == before.timestamp
-    assert after.source_id == before.source_id
-    assert without(after.tags, *spent) == without(tags, *spent, "source_id")
-    assert {name: after.tags[name] for name in base} == base
-    assert after.tags["__v1_type"] == v1_type
-
-
-@given(log_envelopes.filter(of_a_known_source))
-def test_a_log_from_v2_to_v1_and_back(before: v2.Envelope) -> None:
-    assume(all_tags(before).get("__v1_type") != "Error" and before.tags.get("__v1_type") != "Error")
-
-    (over_there,) = to_v1(before)
-    after = to_v2(over_the_wire(over_there))
-
-    common(before, after, "LogMessage", "source_type")
-    assert after.instance_id == before.instance_id
-    assert after.log.payload == before.log.payload
-    assert (after.log.type == v2.Log.OUT) == (before.log.type == v2.Log.OUT)
+def settled_v2(before: v2.Envelope, v1_type: str, *spent: str) -> v2.Envelope:
+    """Return what every kind keeps of a v2 envelope that has been to v1: time, source, tags; not yet the instance."""
+    base = {name: preferred(before, name) for name in BASE_TAGS}
+    tags = merged(before)
+    unknown_source = tags.get("source_id", f"{base['deployment']}/{base['job']}")
+    kept = without(tags, "source_id", *spent)
+    return v2.Envelope(
+        timestamp=before.timestamp,
+        source_id=before.source_id or unknown_source,
+        tags={**kept, **base, "__v1_type": v1_type},
+    )
 
 
-@given(counter_envelopes.filter(of_a_known_source))
-def test_a_counter_from_v2_to_v1_and_back(before: v2.Envelope) -> None:
-    (over_there,) = to_v1(before)
-    after = to_v2(over_the_wire(over_there))
+@both
+@given(before=log_envelopes)
+def test_a_log_from_v2_to_v1_and_back(before: v2.Envelope, convert: Convert) -> None:
+    assume(preferred(before, "__v1_type") != "Error")
+    expected = settled_v2(before, "LogMessage")
+    expected.tags["source_type"] = preferred(before, "source_type")
+    expected.instance_id = before.instance_id
+    expected.log.payload = before.log.payload
+    expected.log.type = v2.Log.OUT if before.log.type == v2.Log.OUT else v2.Log.ERR
 
-    common(before, after, "CounterEvent", "instance_id")
-    assert after.instance_id == before.instance_id or all_tags(before).get("instance_id", "")
-    assert after.counter == before.counter
+    assert list(map(canonical, there_and_back(before, convert))) == [canonical(expected)]
 
 
-@given(timer_envelopes.filter(of_a_known_source))
-def test_a_timer_from_v2_to_v1_and_back(before: v2.Envelope) -> None:
+@both
+@given(before=log_envelopes)
+def test_an_error_from_v2_to_v1_and_back_is_on_stdout_and_of_no_instance(before: v2.Envelope, convert: Convert) -> None:
+    before.tags["__v1_type"] = "Error"
+    expected = settled_v2(before, "Error")
+    expected.tags["source"] = preferred(before, "source")
+    expected.tags["code"] = str(integer(preferred(before, "code"), INT32))
+    expected.log.payload = before.log.payload
+
+    assert list(map(canonical, there_and_back(before, convert))) == [canonical(expected)]
+
+
+@both
+@given(before=counter_envelopes)
+def test_a_counter_from_v2_to_v1_and_back(before: v2.Envelope, convert: Convert) -> None:
+    expected = settled_v2(before, "CounterEvent", "instance_id")
+    expected.instance_id = before.instance_id or merged(before).get("instance_id", "")
+    expected.counter.CopyFrom(before.counter)
+
+    assert list(map(canonical, there_and_back(before, convert))) == [canonical(expected)]
+
+
+@both
+@given(before=timer_envelopes)
+def test_a_timer_from_v2_to_v1_and_back(before: v2.Envelope, convert: Convert) -> None:
     before.tags["request_id"] = "F47AC10B-58cc-4372-a567-0e02b2c3d479"
-    assume(uuids.parse(before.source_id) is None)  # else it comes back in lower case
+    expected = settled_v2(before, "HttpStartStop")
+    expected.tags.update({name: preferred(before, name) for name in HTTP_TAGS})
+    expected.tags["request_id"] = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+    expected.tags["status_code"] = str(integer(expected.tags["status_code"], INT32))
+    expected.tags["content_length"] = str(integer(expected.tags["content_length"]))
+    for name, enum in (("peer_type", v1.PeerType), ("method", v1.Method)):
+        if expected.tags[name] not in dict(enum.items()):
+            expected.tags[name] = "0"
+    if any(application_id := uuids.parse(before.source_id) or ()):
+        expected.source_id = uuids.text_of(*application_id)  # in lower case, with hyphens
+    expected.instance_id = str(integer(before.instance_id, INT32))
+    expected.timer.CopyFrom(v2.Timer(name="http", start=before.timer.start, stop=before.timer.stop))
 
-    (over_there,) = to_v1(before)
-    after = to_v2(over_the_wire(over_there))
-
-    common(before, after, "HttpStartStop", *HTTP_TAGS)
-    assert after.tags["request_id"] == "f47ac10b-58cc-4372-a567-0e02b2c3d479"
-    assert after.tags["forwarded"] == before.tags.get("forwarded", text_in_deprecated(before, "forwarded"))
-    assert (after.timer.start, after.timer.stop) == (before.timer.start, before.timer.stop)
+    assert list(map(canonical, there_and_back(before, convert))) == [canonical(expected)]
 
 
-def text_in_deprecated(envelope: v2.Envelope, key: str) -> str:
-    return text_of(envelope.deprecated_tags[key], decimal=fixed) or "" if key in envelope.deprecated_tags else ""
+@both
+@given(before=gauge_envelopes)
+def test_metrics_from_v2_to_v1_and_back_come_one_by_one(before: v2.Envelope, convert: Convert) -> None:
+    assume(not is_of_a_container(before))
+    common = settled_v2(before, "ValueMetric")
+    if before.instance_id:
+        common.tags["instance_id"] = before.instance_id
+    common.instance_id = merged(common).get("instance_id", "")
+
+    after = there_and_back(before, convert)
+
+    assert len(after) == len(before.gauge.metrics)
+    together = v2.Gauge()
+    for metric in after:
+        together.MergeFrom(metric.gauge)
+        metric.ClearField("gauge")
+        assert canonical(metric) == canonical(common)
+    assert canonical(v2.Envelope(gauge=together)) == canonical(v2.Envelope(gauge=before.gauge))
 
 
-@given(gauge_envelopes.filter(lambda envelope: 0 < len(envelope.gauge.metrics) < 5))
-def test_metrics_from_v2_to_v1_and_back(before: v2.Envelope) -> None:
-    after = v2.Gauge()
-    for result in to_v1(before):
-        after.MergeFrom(to_v2(over_the_wire(result)).gauge)
+@both
+@given(before=gauge_envelopes)
+def test_a_container_from_v2_to_v1_and_back_keeps_its_five_metrics(before: v2.Envelope, convert: Convert) -> None:
+    assume(is_of_a_container(before))
+    metrics = before.gauge.metrics
+    index = integer(before.instance_id, INT32)
+    if "instance_index" in metrics:
+        index = truncated(metrics["instance_index"].value, INT32)
+    expected = settled_v2(before, "ContainerMetric")
+    expected.instance_id = str(index)
+    expected.gauge.metrics["cpu"].CopyFrom(v2.GaugeValue(unit="percentage", value=metrics["cpu"].value))
+    for name in ("memory", "disk", "memory_quota", "disk_quota"):
+        size = float(truncated(metrics[name].value, UINT64))
+        expected.gauge.metrics[name].CopyFrom(v2.GaugeValue(unit="bytes", value=size))
 
-    assert canonical(v2.Envelope(gauge=after)) == canonical(v2.Envelope(gauge=before.gauge))
+    assert list(map(canonical, there_and_back(before, convert))) == [canonical(expected)]
+
+
+def is_of_a_container(envelope: v2.Envelope) -> bool:
+    metrics = envelope.gauge.metrics
+    return all(name in metrics and (metrics[name].unit or metrics[name].value) for name in CONTAINER_METRICS)
+
+
+@both
+@given(before=event_envelopes | bare_envelopes)
+def test_an_event_or_an_envelope_without_a_message_does_not_come_back(before: v2.Envelope, convert: Convert) -> None:
+    assert there_and_back(before, convert) == []

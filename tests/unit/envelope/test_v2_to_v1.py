@@ -1,39 +1,14 @@
-"""The table of loggregator.md 2.6, row by row, and what lies between the rows."""
-
-import math
-from typing import Any
+"""The table of loggregator.md 2.6, row by row; what lies between the rows is in test_v2_to_v1_*.py."""
 
 import pytest
 from hypothesis import given
 
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
-from envelope.v2_to_v1 import CONTAINER_METRICS, HTTP_TAGS, to_v1
+from envelope.v2_to_v1 import to_v1
 from envelope.wire import fields
 from tests.strategies import UUID_TEXT, canonical, envelopes
-
-LOW, HIGH = 0x7243CC580BC17AF4, 0x79D4C3B2020E67A5
-BASE: dict[str, Any] = {"origin": "", "timestamp": 0, "deployment": "", "job": "", "index": "", "ip": ""}
-
-
-def of_type(name: str, **others: Any) -> v1.Envelope:
-    return v1.Envelope(**{**BASE, "eventType": name, **others})
-
-
-def only(envelope: v2.Envelope) -> v1.Envelope:
-    """Convert what has exactly one v1 form, and take it over the wire."""
-    (result,) = to_v1(envelope)
-    return v1.Envelope.FromString(result.SerializePartialToString())
-
-
-def container(**metrics: tuple[str, float]) -> v2.Gauge:
-    of_a_container = dict.fromkeys(CONTAINER_METRICS, ("bytes", 1.0))
-    return gauge(**{**of_a_container, **metrics})
-
-
-def gauge(**metrics: tuple[str, float]) -> v2.Gauge:
-    return v2.Gauge(metrics={name: v2.GaugeValue(unit=unit, value=value) for name, (unit, value) in metrics.items()})
-
+from tests.unit.envelope.v1_forms import HIGH, LOW, NIL, Convert, both, container, gauge, of_type
 
 ROWS = {
     "log to stdout": (
@@ -209,16 +184,88 @@ ROWS = {
             ),
         ),
     ),
+    "log at the very end of time": (
+        v2.Envelope(timestamp=2**63 - 1, log=v2.Log(payload=b"x", type=7)),
+        of_type(
+            "LogMessage",
+            timestamp=2**63 - 1,
+            logMessage=v1.LogMessage(
+                message=b"x", message_type="ERR", timestamp=2**63 - 1, app_id="", source_type="", source_instance=""
+            ),
+        ),
+    ),
+    "gauge of a very negative value": (
+        v2.Envelope(timestamp=-(2**63), gauge=gauge(debt=("EUR", -1.7976931348623157e308))),
+        of_type(
+            "ValueMetric",
+            timestamp=-(2**63),
+            valueMetric=v1.ValueMetric(name="debt", value=-1.7976931348623157e308, unit="EUR"),
+        ),
+    ),
+    "container that says its index itself": (
+        v2.Envelope(
+            instance_id="3", gauge=container(cpu=("", -1.5), memory=("", 1e15 + 0.5), instance_index=("", -7.9))
+        ),
+        of_type(
+            "ContainerMetric",
+            containerMetric=v1.ContainerMetric(
+                applicationId="",
+                instanceIndex=-7,
+                cpuPercentage=-1.5,
+                memoryBytes=10**15,
+                diskBytes=1,
+                memoryBytesQuota=1,
+                diskBytesQuota=1,
+            ),
+        ),
+    ),
+    "timer of extremes": (
+        v2.Envelope(
+            source_id=NIL,
+            instance_id="-2147483648",
+            tags={
+                "request_id": NIL,
+                "peer_type": "Client",
+                "method": "GET",
+                "status_code": "-2147483648",
+                "content_length": "9223372036854775807",
+                "forwarded": "\n",
+            },
+            timer=v2.Timer(start=-(2**63), stop=2**63 - 1),
+        ),
+        of_type(
+            "HttpStartStop",
+            tags={"source_id": NIL},
+            httpStartStop=v1.HttpStartStop(
+                startTimestamp=-(2**63),
+                stopTimestamp=2**63 - 1,
+                requestId=v1.UUID(low=0, high=0),
+                peerType="Client",
+                method="GET",
+                uri="",
+                remoteAddress="",
+                userAgent="",
+                statusCode=-(2**31),
+                contentLength=2**63 - 1,
+                applicationId=v1.UUID(low=0, high=0),
+                instanceIndex=-(2**31),
+                instanceId="",
+                forwarded=["", ""],
+            ),
+        ),
+    ),
 }
 
 
+@both
 @pytest.mark.parametrize("row", ROWS)
-def test_each_row(row: str) -> None:
+def test_each_row(row: str, convert: Convert) -> None:
     before, after = ROWS[row]
 
-    assert only(before) == after
+    assert convert(before) == [after]
 
 
+@both
 @pytest.mark.parametrize(
     "envelope",
     [
@@ -236,230 +283,8 @@ def test_each_row(row: str) -> None:
         ),
     ],
 )
-def test_some_have_no_v1_form(envelope: v2.Envelope) -> None:
-    assert to_v1(envelope) == []
-
-
-# --- tags -------------------------------------------------------------------------------------------------------------
-
-
-def test_base_fields_come_from_tags_the_preferred_first() -> None:
-    envelope = v2.Envelope(
-        tags={"origin": "o", "deployment": "d"},
-        deprecated_tags={
-            "origin": v2.Value(text="loses"),
-            "job": v2.Value(text="j"),
-            "index": v2.Value(integer=-4),
-            "ip": v2.Value(decimal=1.5),
-        },
-        counter=v2.Counter(name="n"),
-    )
-
-    result = only(envelope)
-
-    assert (result.origin, result.deployment, result.job, result.index, result.ip) == ("o", "d", "j", "-4", "1.500000")
-
-
-def test_other_tags_come_from_both_maps_the_deprecated_wins() -> None:
-    envelope = v2.Envelope(
-        tags={"clash": "loses", "own": "stays", "kept": "has a value"},
-        deprecated_tags={
-            "clash": v2.Value(text="wins"),
-            "integer": v2.Value(integer=2**62),
-            "decimal": v2.Value(decimal=1e21),
-            "nan": v2.Value(decimal=math.nan),
-            "kept": v2.Value(),
-            "nothing": v2.Value(),
-        },
-        counter=v2.Counter(name="n"),
-    )
-
-    assert only(envelope).tags == {
-        "clash": "wins",
-        "own": "stays",
-        "integer": "4611686018427387904",
-        "decimal": "1000000000000000000000.000000",
-        "nan": "NaN",
-        "kept": "has a value",
-    }
-
-
-def test_a_deprecated_value_that_holds_nothing_reads_as_empty() -> None:
-    assert only(v2.Envelope(deprecated_tags={"origin": v2.Value()}, counter=v2.Counter())).origin == ""
-
-
-def test_what_has_a_field_of_its_own_leaves_the_tags() -> None:
-    tags = dict.fromkeys(("__v1_type", "origin", "deployment", "job", "index", "ip"), "x")
-    deprecated = {key: v2.Value(text="x") for key in tags}
-
-    assert not only(v2.Envelope(tags=tags, deprecated_tags=deprecated, counter=v2.Counter())).tags
-
-
-@pytest.mark.parametrize(("source_id", "tag"), [("s", "s"), ("", "t")])
-def test_the_tag_source_id_gives_way_to_a_source_id(source_id: str, tag: str) -> None:
-    envelope = v2.Envelope(source_id=source_id, tags={"source_id": "t"}, counter=v2.Counter())
-
-    assert only(envelope).tags == {"source_id": tag}
-
-
-@pytest.mark.parametrize(("instance_id", "tag"), [("3", "3"), ("", "t")])
-@pytest.mark.parametrize("message", [{"counter": v2.Counter()}, {"gauge": gauge(heat=("C", 1.0))}])
-def test_the_tag_instance_id_gives_way_to_an_instance_id(message: dict[str, Any], instance_id: str, tag: str) -> None:
-    envelope = v2.Envelope(instance_id=instance_id, tags={"instance_id": "t"}, **message)
-
-    assert only(envelope).tags == {"instance_id": tag}
-
-
-@pytest.mark.parametrize(
-    "envelope",
-    [
-        v2.Envelope(instance_id="3", log=v2.Log()),
-        v2.Envelope(instance_id="3", gauge=container()),
-        v2.Envelope(instance_id="3", tags={"request_id": UUID_TEXT}, timer=v2.Timer()),
-    ],
-)
-def test_what_has_a_field_for_the_instance_gets_no_tag_of_it(envelope: v2.Envelope) -> None:
-    assert not only(envelope).tags
-
-
-def test_a_timer_keeps_none_of_its_ten_tags() -> None:
-    deprecated = {name: v2.Value(text="x") for name in HTTP_TAGS}
-    envelope = v2.Envelope(tags={"request_id": UUID_TEXT}, deprecated_tags=deprecated, timer=v2.Timer())
-
-    result = only(envelope)
-
-    assert len(HTTP_TAGS) == 10
-    assert not result.tags
-    assert result.httpStartStop.uri == "x"
-
-
-# --- logs -------------------------------------------------------------------------------------------------------------
-
-
-def test_any_log_type_but_stdout_is_stderr() -> None:
-    assert only(v2.Envelope(log=v2.Log(type=7))).logMessage.message_type == v1.LogMessage.ERR
-
-
-def test_an_error_keeps_a_payload_that_is_not_utf8() -> None:
-    (result,) = to_v1(v2.Envelope(tags={"__v1_type": "Error"}, log=v2.Log(payload=b"\xff\x00")))
-
-    assert b"\x1a\x02\xff\x00" in result.SerializePartialToString()
-
-
-@pytest.mark.parametrize("v1_type", ["LogMessage", "error", ""])
-def test_only_the_tag_of_an_error_makes_an_error(v1_type: str) -> None:
-    assert only(v2.Envelope(tags={"__v1_type": v1_type}, log=v2.Log())).HasField("logMessage")
-
-
-# --- gauges -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_gauge_becomes_a_value_metric_for_each_of_its_metrics() -> None:
-    results = to_v1(v2.Envelope(instance_id="3", gauge=gauge(heat=("C", 36.6), mass=("kg", 2.0))))
-
-    assert {(r.valueMetric.name, r.valueMetric.value, r.valueMetric.unit) for r in results} == {
-        ("heat", 36.6, "C"),
-        ("mass", 2.0, "kg"),
-    }
-    assert all(result.tags == {"instance_id": "3"} for result in results)
-
-
-@pytest.mark.parametrize("name", CONTAINER_METRICS)
-def test_a_container_has_all_of_its_five_metrics(name: str) -> None:
-    incomplete = container()
-    del incomplete.metrics[name]
-
-    results = to_v1(v2.Envelope(gauge=incomplete))
-
-    assert sorted(result.valueMetric.name for result in results) == sorted(set(CONTAINER_METRICS) - {name})
-
-
-@pytest.mark.parametrize("name", CONTAINER_METRICS)
-def test_a_metric_with_neither_unit_nor_value_makes_no_container(name: str) -> None:
-    results = to_v1(v2.Envelope(gauge=container(**{name: ("", -0.0)})))
-
-    assert sorted(result.valueMetric.name for result in results) == sorted(CONTAINER_METRICS)
-
-
-@pytest.mark.parametrize("metric", [("bytes", 0.0), ("", 5e-324), ("", math.nan)])
-def test_a_unit_or_a_value_is_enough(metric: tuple[str, float]) -> None:
-    assert only(v2.Envelope(gauge=container(memory=metric))).HasField("containerMetric")
-
-
-@pytest.mark.parametrize(
-    ("value", "stored"),
-    [(1.999, 1), (-1.5, 0), (2.0**64, 2**64 - 1), (math.inf, 2**64 - 1), (-math.inf, 0), (math.nan, 0)],
-)
-def test_sizes_are_truncated_and_stay_in_bounds(value: float, stored: int) -> None:
-    sizes = dict.fromkeys(("memory", "disk", "memory_quota", "disk_quota"), ("bytes", value))
-
-    result = only(v2.Envelope(gauge=container(**sizes))).containerMetric
-
-    assert result.memoryBytes == result.diskBytes == result.memoryBytesQuota == result.diskBytesQuota == stored
-
-
-@pytest.mark.parametrize(
-    ("instance_id", "index"), [("", 0), ("3", 3), ("+3", 3), ("-1", -1), ("three", 0), ("2147483648", 0)]
-)
-def test_the_index_of_a_container_is_its_instance_id(instance_id: str, index: int) -> None:
-    result = only(v2.Envelope(instance_id=instance_id, gauge=container()))
-
-    assert result.containerMetric.instanceIndex == index
-
-
-@pytest.mark.parametrize(("value", "index"), [(7.9, 7), (0.0, 0), (-1.5, -1), (1e10, 2**31 - 1), (math.nan, 0)])
-def test_the_metric_instance_index_goes_before_the_instance_id(value: float, index: int) -> None:
-    result = only(v2.Envelope(instance_id="3", gauge=container(instance_index=("", value))))
-
-    assert result.containerMetric.instanceIndex == index
-
-
-# --- timers -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("tags", [{}, {"peer_type": "client", "method": "GONE"}])
-def test_an_unknown_peer_type_or_method_is_a_0_on_the_wire(tags: dict[str, str]) -> None:
-    (result,) = to_v1(v2.Envelope(tags={"request_id": UUID_TEXT, **tags}, timer=v2.Timer()))
-
-    http = result.httpStartStop.SerializePartialToString()
-    written = {field.tag >> 3: http[field.body : field.end] for field in fields(http)}
-
-    assert written[v1.HttpStartStop.PEERTYPE_FIELD_NUMBER] == b"\x00"
-    assert written[v1.HttpStartStop.METHOD_FIELD_NUMBER] == b"\x00"
-
-
-@pytest.mark.parametrize("name", v1.Method.keys())
-def test_every_method_is_known_by_name(name: str) -> None:
-    envelope = v2.Envelope(tags={"request_id": UUID_TEXT, "method": name}, timer=v2.Timer())
-
-    assert only(envelope).httpStartStop.method == v1.Method.Value(name)
-
-
-@pytest.mark.parametrize(
-    ("status_code", "content_length", "expected"),
-    [
-        ("200", "5", (200, 5)),
-        ("2147483648", "9223372036854775807", (0, 2**63 - 1)),
-        ("", "9223372036854775808", (0, 0)),
-        ("2e2", "0x5", (0, 0)),
-    ],
-)
-def test_a_number_that_is_none_or_too_large_is_0(
-    status_code: str, content_length: str, expected: tuple[int, int]
-) -> None:
-    tags = {"request_id": UUID_TEXT, "status_code": status_code, "content_length": content_length}
-
-    http = only(v2.Envelope(tags=tags, timer=v2.Timer())).httpStartStop
-
-    assert (http.statusCode, http.contentLength) == expected
-
-
-def test_tags_of_a_timer_may_be_deprecated_ones() -> None:
-    deprecated = {"request_id": v2.Value(text=UUID_TEXT), "status_code": v2.Value(integer=404)}
-
-    http = only(v2.Envelope(deprecated_tags=deprecated, timer=v2.Timer())).httpStartStop
-
-    assert http.statusCode == 404
+def test_some_have_no_v1_form(envelope: v2.Envelope, convert: Convert) -> None:
+    assert convert(envelope) == []
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -471,10 +296,10 @@ def field_numbers(http: v1.HttpStartStop) -> set[int]:
     return {field.tag >> 3 for field in fields(http.SerializePartialToString())}
 
 
-@given(envelopes)
-def test_nothing_that_v1_requires_is_missing(envelope: v2.Envelope) -> None:
-    for converted in to_v1(envelope):
-        result = v1.Envelope.FromString(converted.SerializePartialToString())
+@both
+@given(envelope=envelopes)
+def test_nothing_that_v1_requires_is_missing(envelope: v2.Envelope, convert: Convert) -> None:
+    for result in convert(envelope):
         missing = set(result.FindInitializationErrors())
 
         assert missing <= {"httpStartStop.peerType", "httpStartStop.method"}
