@@ -26,4 +26,13 @@ class Config(Settings, table="doppler"):
     """How long a named subscription is kept for a reader that went away."""
 
     max_subscriptions: PositiveInt = 2_000
-    """Subscriptions open at once; one more is refused with RESOURCE_EXHAUSTED."""
+    """Subscriptions open at once, v1 and v2 together; one more is refused with RESOURCE_EXHAUSTED."""
+
+    self_metrics_interval_s: NonNegativeFloat = 5.0
+    """How often metrics of this doppler go out as envelopes, to whoever asked for such; 0 means never."""
+
+    metric_source_id: str = "doppler"
+    """The source_id of those envelopes."""
+
+    tags: dict[str, str] = {}
+    """Tags of those envelopes: deployment, job, index, ip ..."""

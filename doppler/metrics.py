@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from doppler.router import Router
+from typing import Protocol
+
 from plumbing.ingress_server import IngressCounts
 from plumbing.ledger import Account, total
 from plumbing.metrics import Metrics
 
 
-def expose(metrics: Metrics, counts: IngressCounts, router: Router) -> None:
+class Subscribed(Protocol):
+    """Whoever keeps subscriptions and their books."""
+
+    def accounts(self) -> list[Account]:
+        """Show the books of all subscriptions."""
+
+    @property
+    def readers(self) -> int:
+        """Open streams."""
+
+    @property
+    def subscriptions(self) -> int:
+        """Subscriptions, lingering ones included."""
+
+    @property
+    def selected_sources(self) -> int:
+        """Sources that some subscription asks for by name."""
+
+
+def expose(metrics: Metrics, counts: IngressCounts, subscribed: Subscribed) -> None:
     """Register them; each is read when scraped."""
 
     def books() -> Account:
-        return total("all", "subscription", router.accounts())
+        return total("all", "subscription", subscribed.accounts())
 
     metrics.counter("doppler_envelopes_received_total", "Envelopes taken in.", lambda: counts.received)
     metrics.counter("doppler_messages_received_total", "gRPC messages taken in.", lambda: counts.messages)
@@ -27,8 +47,11 @@ def expose(metrics: Metrics, counts: IngressCounts, router: Router) -> None:
         labels=("reason",),
     )
     metrics.gauge("doppler_envelopes_held", "Envelopes waiting for subscriptions.", lambda: books().held)
-    metrics.gauge("doppler_subscriptions", "Subscriptions, lingering ones included.", lambda: router.subscriptions)
-    metrics.gauge("doppler_readers", "Open subscriber streams.", lambda: router.readers)
+    metrics.gauge("doppler_subscriptions", "Subscriptions, lingering ones included.", lambda: subscribed.subscriptions)
+    metrics.gauge(
+        "doppler_selected_sources", "Sources that subscriptions ask for by name.", lambda: subscribed.selected_sources
+    )
+    metrics.gauge("doppler_readers", "Open subscriber streams.", lambda: subscribed.readers)
     metrics.counter(
         "doppler_ingress_streams_broken_total",
         "Streams whose client vanished or sent a message over the limit.",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from envelope import kernel
+from envelope.framing import frame
+from envelope.pb.dropsonde_pb2 import CounterEvent
+from envelope.pb.dropsonde_pb2 import Envelope as V1Envelope
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch
+from envelope.pb.plumbing_pb2 import BatchResponse
 from plumbing.diode import Parcel
 
 ORIGIN = "loggregator.doppler"  # loggregator.md 1.8
@@ -29,3 +34,21 @@ class Notice(Parcel):
     def missed(self) -> int:
         """How many envelopes it tells of."""
         return EnvelopeBatch.FromString(self.batch).batch[0].counter.delta
+
+
+class V1Notice(Notice):
+    """The same for a v1 reader: a CounterEvent."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, subscription: str, missed: int, total: int, now_ns: int) -> V1Notice:
+        """Tell of `missed` envelopes just now, and of `total` since the subscription began."""
+        (message,) = kernel.v1_messages(Notice.of(subscription, missed, total, now_ns).batch)
+        return cls(frame(message), 1)
+
+    @property
+    def missed(self) -> int:
+        """How many envelopes it tells of."""
+        told: CounterEvent = V1Envelope.FromString(BatchResponse.FromString(self.batch).payload[0]).counterEvent
+        return told.delta

@@ -12,26 +12,21 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
+from doppler.register import Places, Register
 from doppler.subscription import DeterministicSubscription, Reader, Subscription
 from envelope import kernel
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
 from envelope.selectors import Interest, Request, name_hash
 from plumbing.diode import SharedDiode
-from plumbing.ledger import Account, total
 
 K = TypeVar("K")
 V = TypeVar("V")
 Named: TypeAlias = tuple[Kind, int]
 """A kind and the hash of a name."""
-
-_REMEMBERED = 100  # closed subscriptions whose own account is still shown
-
-
-class TooManySubscriptions(ValueError):
-    """No more subscriptions are taken."""
 
 
 @dataclass(slots=True)
@@ -86,7 +81,7 @@ class Table:
         _set(self._interested, source, self._interested[source])
 
 
-class Router:
+class Router(Register):
     """All subscriptions of one doppler."""
 
     def __init__(
@@ -98,20 +93,14 @@ class Router:
         now_ns: Callable[[], int],
         rng: random.Random,
     ) -> None:
+        super().__init__(Places(max_subscriptions), linger_s)
         self._make_diode = make_diode
-        self._linger_s = linger_s
-        self._max_subscriptions = max_subscriptions
         self._now_ns = now_ns
         self._rng = rng
-        self._subscriptions: dict[object, Subscription] = {}
         self._tables = {False: Table(), True: Table()}
-        self._closed: list[Account] = []
-        self._opened = 0
-        self.routed = 0
 
     def route(self, batch: bytes, count: int, kinds: int) -> None:
         """Offer an admitted batch to everyone who asked for something in it."""
-        self.routed += count
         for preferred, table in self._tables.items():
             if not table:
                 continue
@@ -134,45 +123,24 @@ class Router:
         Raises `TooManySubscriptions` at the limit.
         """
         key = _key(request) if request.shard_id else object()
-        subscription = self._subscriptions.get(key)
-        if subscription is None:
-            if len(self._subscriptions) >= self._max_subscriptions:
-                raise TooManySubscriptions(f"at most {self._max_subscriptions} subscriptions are taken")
-            subscription = self._open(request)
-            self._subscriptions[key] = subscription
-            self._tables[request.preferred_tags].add(subscription)
-        subscription.expires_at = None
-        return subscription.join(lambda reader: self._left(key, reader), request.deterministic_name)
+        return self._join(key, partial(self._open, request), request.deterministic_name)
 
-    def expire(self, now: float) -> None:
-        """End the subscriptions that nobody came back to; call it now and then, `now` in seconds of any clock."""
-        for key, subscription in list(self._subscriptions.items()):
-            if subscription.readers:
-                continue
-            if subscription.expires_at is None:
-                subscription.expires_at = now + self._linger_s
-            elif now >= subscription.expires_at:
-                self._end(key)
+    def change(self, reader: Reader, request: Request) -> None:
+        """Let an open reader ask for something else; what it is owed already stays owed to it.
 
-    def close(self) -> None:
-        """Let every reader take what is held for it and see the end."""
-        for subscription in self._subscriptions.values():
-            subscription.close()
-
-    def accounts(self) -> list[Account]:
-        """Show the books of the open subscriptions and of the last closed ones."""
-        # A copy first: metrics are read from another thread.
-        return [subscription.account() for subscription in list(self._subscriptions.values())] + self._closed
+        Raises `ValueError` for a subscription with a name: others may share it, and know it by what it asks for.
+        """
+        subscription = reader.subscription
+        if subscription.request.shard_id or request.shard_id:
+            raise ValueError("the request of a shared subscription cannot change")
+        self._tables[subscription.request.preferred_tags].remove(subscription)
+        subscription.request = request
+        self._tables[request.preferred_tags].add(subscription)
 
     @property
-    def readers(self) -> int:
-        """Open streams."""
-        return sum(len(subscription.readers) for subscription in list(self._subscriptions.values()))
-
-    @property
-    def subscriptions(self) -> int:
-        """Subscriptions, lingering ones included."""
-        return len(self._subscriptions)
+    def selected_sources(self) -> int:
+        """Sources that some subscription asks for by name."""
+        return len({source for table in self._tables.values() for source in table.by_source})
 
     def _offer(self, route: Route, batch: bytes, count: int, kinds: int) -> None:
         if kinds & ~route.kinds:
@@ -195,26 +163,15 @@ class Router:
             route.choose(self._rng).offer(b"".join(pieces), len(pieces), kind)
 
     def _open(self, request: Request) -> Subscription:
-        self._opened += 1
         name = request.shard_id or f"unnamed-{self._opened}"
+        subscription = Subscription(name, request, self._make_diode, self._now_ns)
         if request.deterministic_name:
-            return DeterministicSubscription(name, request, self._make_diode, self._now_ns, self._rng)
-        return Subscription(name, request, self._make_diode, self._now_ns)
+            subscription = DeterministicSubscription(name, request, self._make_diode, self._now_ns, self._rng)
+        self._tables[request.preferred_tags].add(subscription)
+        return subscription
 
-    def _left(self, key: object, reader: Reader) -> None:
-        subscription = reader.subscription
-        if not subscription.readers and not subscription.lingers:
-            self._end(key)
-
-    def _end(self, key: object) -> None:
-        subscription = self._subscriptions.pop(key, None)
-        if subscription is None:
-            return
+    def _ended(self, subscription: Subscription) -> None:
         self._tables[subscription.request.preferred_tags].remove(subscription)
-        subscription.expire()
-        self._closed.append(subscription.account())
-        if len(self._closed) > _REMEMBERED:
-            self._closed[:2] = [total("closed earlier", "subscription", self._closed[:2])]
 
 
 def _key(request: Request) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from doppler.notice import Notice
 from envelope import kernel
@@ -24,6 +25,8 @@ _NAMED_KINDS = Kind.COUNTER | Kind.GAUGE
 class Subscription:
     """The account and the buffer of one request."""
 
+    notice_form: ClassVar[type[Notice]] = Notice
+
     def __init__(
         self, name: str, request: Request, make_diode: Callable[[], SharedDiode], now_ns: Callable[[], int]
     ) -> None:
@@ -33,6 +36,7 @@ class Subscription:
         self.expires_at: float | None = None
         self.received = 0
         self.delivered = 0
+        self.outside = 0
         self.returned = 0
         self.expired = 0
         self._make_diode = make_diode
@@ -69,7 +73,7 @@ class Subscription:
             return None
         self._told += missed
         self.received += 1
-        return Notice.of(self.request.shard_id, missed, self._told, self._now_ns())
+        return self.notice_form.of(self.request.shard_id, missed, self._told, self._now_ns())
 
     def without_notices(self, undelivered: list[Parcel]) -> list[Parcel]:
         """Take notices out that did not arrive: what they told has still to be told, in a new one."""
@@ -108,6 +112,7 @@ class Subscription:
             held=self.held,
             in_flight=sum(reader.window.in_flight for reader in self.readers),
             returned=self.returned,
+            outside=self.outside,
         )
 
 
@@ -206,6 +211,8 @@ class Reader:
     def delivered(self, envelopes: int) -> None:
         """Book what has arrived."""
         self._subscription.delivered += envelopes
+        if not self.window.peer_acknowledges:
+            self._subscription.outside += envelopes
 
     def leave(self, undelivered: list[Parcel]) -> None:
         """Give back what did not arrive, and be gone."""

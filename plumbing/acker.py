@@ -21,6 +21,7 @@ class Acker:
         self._told = 0
         self._untold_bytes = 0
         self._finishing = False
+        self._message: bytes | None = None
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -34,6 +35,12 @@ class Acker:
         self._news.set()
         if self._untold_bytes >= PROMPT_BYTES:
             self._urgent.set()
+
+    def send(self, message: bytes) -> None:
+        """Send something else up the stream at once, in place of whatever of that has not left yet."""
+        self._message = message
+        self._news.set()
+        self._urgent.set()
 
     async def finish(self) -> None:
         """Tell what is not told yet, and no more; then the stream is free for another writer."""
@@ -58,6 +65,9 @@ class Acker:
         await self._tell()
 
     async def _tell(self) -> None:
+        if (message := self._message) is not None:
+            self._message = None
+            await self._write(message)
         self._untold_bytes = 0
         if self._done > self._told:
             self._told = self._done

@@ -16,6 +16,9 @@ from plumbing.diode import Parcel, settle
 ACKS_METADATA = ("standpipe-acks", "1")
 """The gRPC metadata by which a client asks for acknowledgements and a server grants them."""
 
+CHANGES_METADATA = ("standpipe-changes", "1")
+"""The gRPC metadata by which a server grants that the request of an open, acknowledged stream may be replaced."""
+
 _FIELD = 0x08  # field 1, varint: an empty message with one unknown field to anyone else
 
 
@@ -39,10 +42,15 @@ def decode_ack(message: bytes) -> int:
     return value
 
 
+def is_ack(message: bytes) -> bool:
+    """Tell an acknowledgement from a request: no request begins with this field."""
+    return message[:1] == bytes([_FIELD])
+
+
 class Window:
     """What has been sent on one stream and not been acknowledged yet."""
 
-    __slots__ = ("_acked", "_messages", "_sent", "in_flight", "in_flight_bytes")
+    __slots__ = ("_acked", "_messages", "_sent", "in_flight", "in_flight_bytes", "peer_acknowledges")
 
     def __init__(self) -> None:
         self._messages: deque[list[Parcel]] = deque()
@@ -50,6 +58,7 @@ class Window:
         self._acked = 0
         self.in_flight = 0
         self.in_flight_bytes = 0
+        self.peer_acknowledges = False
 
     def sent(self, parcels: list[Parcel]) -> None:
         """Remember one message made of `parcels`."""

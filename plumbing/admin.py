@@ -6,22 +6,12 @@ Out:   Prometheus text (or OpenMetrics), JSON, JSON.
 
 from __future__ import annotations
 
-import logging
-import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import orjson
-import structlog
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config as HttpConfig
-from hypercorn.trio.tcp_server import TCPServer
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -32,18 +22,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from plumbing.config import join_listen, parse_listen
+from plumbing.http_server import Limits, serve_http
 from plumbing.tls import TlsFiles, server_context
 
-log = structlog.get_logger(__name__)
-
 HANDSHAKE_S = 5.0
-IDLE_S = 5.0  # from the connect or the last answer to the end of a request's headers
-STALLED_S = 5.0  # for a client that takes nothing of what it is sent
+IDLE_S = 5.0
+STALLED_S = 5.0
 ANSWER_S = 5.0
 CONNECTION_S = 600.0
-REQUESTS_PER_CONNECTION = 100
-HEADER_BYTES = 16 << 10
+CONNECTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +53,16 @@ async def serve_admin(
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer until cancelled; starts with the true `host:port`. Raises `OSError` naming an address that is not free."""
-    context = server_context(tls, require_client_cert=True, alpn=["http/1.1"])
-    host, port = parse_listen(listen)
-    try:
-        listeners = await trio.open_tcp_listeners(port, host=host)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, f"admin_listen {listen}") from error
-    for listener in listeners:
-        if sys.platform == "linux":  # hypercorn shields its sends from cancellation: this is what bounds them
-            listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_S * 1000))
-    task_status.started(join_listen(*listeners[0].socket.getsockname()[:2]))
-    await trio.serve_listeners(
-        partial(_converse, ASGIWrapper(cast(ASGIFramework, _application(registry, ledger, health))), _http_config()),
-        [trio.SSLListener(listener, context, https_compatible=True) for listener in listeners],
+    limits = Limits(
+        handshake_s=HANDSHAKE_S,
+        idle_s=IDLE_S,
+        stalled_s=STALLED_S,
+        connection_s=CONNECTION_S,
+        connections=CONNECTIONS,
     )
-
-
-async def _converse(app: ASGIWrapper, http: HttpConfig, stream: trio.SSLStream[trio.SocketStream]) -> None:
-    """Serve one connection. `hypercorn.trio.serve` would let one malformed h2c upgrade end all of them."""
-    try:
-        with trio.move_on_after(CONNECTION_S):
-            await TCPServer(app, http, WorkerContext(None), ConnectionState({}), stream).run()
-    except Exception:
-        log.exception("admin_connection_failed")
-
-
-def _http_config() -> HttpConfig:
-    http = HttpConfig()
-    http.errorlog = logging.getLogger("hypercorn.error")
-    http.include_server_header = False
-    http.ssl_handshake_timeout = HANDSHAKE_S
-    http.keep_alive_timeout = IDLE_S
-    http.keep_alive_max_requests = REQUESTS_PER_CONNECTION
-    http.h11_max_incomplete_size = HEADER_BYTES
-    return http
+    context = server_context(tls, require_client_cert=True, alpn=["http/1.1"])
+    app = _application(registry, ledger, health)
+    await serve_http(listen, app, context, limits, setting="admin_listen", task_status=task_status)
 
 
 def _application(registry: CollectorRegistry, ledger: Ledger, health: Callable[[], Health]) -> Starlette:

@@ -28,6 +28,7 @@ from plumbing.setting_sources import (
     from_flags,
     leads_to_any,
     settings_of,
+    tree_of,
     variable_of,
 )
 from plumbing.tls import TlsFiles
@@ -35,7 +36,7 @@ from plumbing.tls import TlsFiles
 __all__ = ["TABLES", "ConfigError", "ListenAddress", "Section", "SettingRow", "Settings"]
 __all__ += ["describe", "join_listen", "load", "parse_listen"]
 
-TABLES = ("metron", "doppler", "traffic_controller", "standpipe")
+TABLES = ("metron", "doppler", "traffic_controller", "reverse_log_proxy", "standpipe")
 """The tables a TOML file may have: one file can serve every component of an installation."""
 
 _SHOWN = 60  # characters of a wrong value
@@ -140,26 +141,13 @@ def load(
     problems = [f"{one.origin}: {_unknown(one, known, table)}" for one in given if not leads_to_any(known, one.keys)]
     given = [one for one in given if leads_to_any(known, one.keys)]
     try:
-        config = config_class(**_tree(given))
+        config = config_class(**tree_of(given))
     except ValidationError as error:
         problems += [_explain(dict(detail), given, table) for detail in error.errors(include_url=False)]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(" ".join(problems[0].split()) + more)
     return config
-
-
-def _tree(given: Sequence[Given]) -> dict[str, Any]:
-    """Put values into their sections; the later ones win."""
-    tree: dict[str, Any] = {}
-    for keys, value, _ in given:
-        section = tree
-        for key in keys[:-1]:
-            if not isinstance(section.get(key), dict):
-                section[key] = {}
-            section = section[key]
-        section[keys[-1]] = value
-    return tree
 
 
 def _unknown(one: Given, known: Known, table: str) -> str:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
 import structlog
 
 from plumbing.acker import Acker
-from plumbing.acks import ACKS_METADATA
+from plumbing.acks import ACKS_METADATA, CHANGES_METADATA
 from plumbing.egress_server import WINDOW_BYTES
 from plumbing.grpc_client import (
     CALL_FAILURES,
     Backoff,
     PeerUnavailable,
-    acknowledges,
     connected,
+    granted,
     open_channel,
     translate,
 )
@@ -43,6 +44,8 @@ class Dopplers:
     def __init__(self, addresses: Sequence[str], tls: TlsFiles, rng: random.Random) -> None:
         self.addresses = tuple(addresses)
         self.rng = rng
+        self.connects = 0
+        self.disconnects = 0
         self._tls = tls
         self._channels: dict[str, grpc.aio.Channel] = {}
 
@@ -51,6 +54,19 @@ class Dopplers:
         if address not in self._channels:
             self._channels[address] = open_channel(address, self._tls, DOPPLER)
         return self._channels[address]
+
+    @asynccontextmanager
+    async def stream(self, address: str) -> AsyncIterator[Stream]:
+        """Connect to one Doppler and begin a stream, to be opened with a request; it is forgotten at the end."""
+        channel = self.channel(address)
+        await connected(channel, address)
+        stream = Stream(channel)
+        self.connects += 1
+        try:
+            yield stream
+        finally:
+            self.disconnects += 1
+            stream.forget()
 
     async def close(self) -> None:
         """Close every channel."""
@@ -63,7 +79,12 @@ class Arrival:
     """One message of one Doppler; call `confirm` when it has been dealt with."""
 
     batch: bytes
-    _stream: _Stream = field(repr=False)
+    _stream: Stream = field(repr=False)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its Doppler keeps it until it is confirmed; an original one does not."""
+        return self._stream.is_acknowledged
 
     def confirm(self) -> None:
         """Tell the Doppler that it may forget this message."""
@@ -80,7 +101,7 @@ class Feed:
         self._dopplers = dopplers
         self._request = request
         self._relay = relay
-        self._streams: set[_Stream] = set()
+        self._streams: set[Stream] = set()
 
     async def run(self) -> None:
         """Subscribe at every Doppler and hand each message to `relay`, until cancelled."""
@@ -92,39 +113,46 @@ class Feed:
         return any(stream.blocked for stream in self._streams)
 
     async def _keep_reading(self, address: str) -> None:
-        backoff = Backoff(self._dopplers.rng)
-        while True:
+        await keep_reading(self._dopplers, address, self._read)
+
+    async def _read(self, address: str, opened: Callable[[], None]) -> None:
+        async with self._dopplers.stream(address) as stream:
+            self._streams.add(stream)
             try:
-                await self._read(address, backoff)
-                error = "stream ended"
-            except CALL_FAILURES as failure:
-                error = str(translate(failure, address))
-            except PeerUnavailable as lost:
-                error = str(lost)
-            wait_s = backoff.next_s()
-            log.info("doppler_lost", peer=address, error=error, retry_in_s=round(wait_s, 2))
-            await asyncio.sleep(wait_s)
+                await stream.open(self._request)
+                if not stream.is_over:
+                    opened()
+                await stream.read_all(self._relay)
+            finally:
+                self._streams.discard(stream)
 
-    async def _read(self, address: str, backoff: Backoff) -> None:
-        channel = self._dopplers.channel(address)
-        await connected(channel, address)
-        stream = _Stream(channel)
-        self._streams.add(stream)
+
+Read = Callable[[str, Callable[[], None]], Awaitable[None]]
+
+
+async def keep_reading(dopplers: Dopplers, address: str, read: Read) -> None:
+    """Run `read(address, opened)` again and again, until cancelled; `opened` says that the peer has answered."""
+    backoff = Backoff(dopplers.rng)
+    while True:
         try:
-            await stream.open(self._request)
-            backoff.reset()
-            await stream.read_all(self._relay)
-        finally:
-            self._streams.discard(stream)
-            stream.forget()
+            await read(address, backoff.reset)
+            error = "stream ended"
+        except CALL_FAILURES as failure:
+            error = str(translate(failure, address))
+        except PeerUnavailable as lost:
+            error = str(lost)
+        wait_s = backoff.next_s()
+        log.info("doppler_lost", peer=address, error=error, retry_in_s=round(wait_s, 2))
+        await asyncio.sleep(wait_s)
 
 
-class _Stream:
+class Stream:
     """One open stream, and what of it is on our side and not confirmed yet."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._call = channel.stream_stream(BATCHED_RECEIVER)(metadata=(ACKS_METADATA,))
         self._acker: Acker | None = None
+        self.takes_changes = False
         self._unconfirmed_bytes = 0
         self._room = asyncio.Event()
         self._leaving = False
@@ -132,10 +160,17 @@ class _Stream:
     async def open(self, request: bytes) -> None:
         """Send the request, and find out whether the peer wants acknowledgements."""
         await self._call.write(request)
-        if await acknowledges(self._call):
+        grants = await granted(self._call)
+        if ACKS_METADATA in grants:
             self._acker = Acker(self._call.write)
+            self.takes_changes = CHANGES_METADATA in grants
         else:
             await self._call.done_writing()  # an original server may wait for it
+
+    def change(self, request: bytes) -> None:
+        """Ask for something else from now on; only a peer that `takes_changes` may be asked."""
+        assert self._acker is not None
+        self._acker.send(request)
 
     async def read_all(self, relay: Relay) -> None:
         """Hand each message over until the stream ends; cancelled, leave in good order."""
@@ -159,9 +194,19 @@ class _Stream:
                 continue  # unconfirmed, it stays with the Doppler
             self._unconfirmed_bytes += len(message)
             await relay(Arrival(message, self))
-            while self.blocked:
+            while self.blocked and not self._leaving:
                 self._room.clear()
                 await self._room.wait()
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the peer waits for confirmations."""
+        return self._acker is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer has ended it, or has refused it at once."""
+        return bool(self._call.done())
 
     @property
     def blocked(self) -> bool:
@@ -178,6 +223,7 @@ class _Stream:
     async def _say_goodbye(self) -> None:
         """Pass on what was confirmed, so that nothing dealt with is sent again."""
         self._leaving = True
+        self._room.set()
         if self._acker is None:
             return
         try:

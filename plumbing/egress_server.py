@@ -1,4 +1,4 @@
-"""The gRPC v2 `Egress` service, as Dopplers serve it (loggregator.md 1.8, 2.1).
+"""Streams of envelopes to whoever subscribes, v1 and v2 (loggregator.md 1.8, 1.9, 2.1, 2.3).
 
 In:    parcels from a `Reader`, which the component opens for each request.
 Out:   batches; whatever waits leaves as one message.
@@ -8,17 +8,19 @@ Drops: nothing here. What a broken stream did not deliver goes back to the reade
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import grpc
 import structlog
 
 from envelope.errors import DecodeError
-from plumbing.acks import ACKS_METADATA, Window, decode_ack
+from envelope.framing import frame
+from plumbing.acks import ACKS_METADATA, CHANGES_METADATA, Window, decode_ack, is_ack
 from plumbing.diode import Parcel
 from plumbing.first_of import first_of
-from plumbing.grpc_server import Method, Service
+from plumbing.grpc_server import Method
 
 log = structlog.get_logger(__name__)
 
@@ -51,40 +53,91 @@ class RequestRefused(ValueError):
         self.code = code
 
 
-class Egress:
-    """The service's methods around one `open_reader`."""
+OpenReader = Callable[[bytes], Reader]
+Change = Callable[[Any, bytes], None]
 
-    def __init__(self, open_reader: Callable[[bytes], Reader]) -> None:
-        self._open_reader = open_reader
 
-    def service(self) -> Service:
-        """Give the methods to be served under the name `EGRESS`."""
-        return {"BatchedReceiver": Method(stream=self._batched_receiver), "Receiver": Method(stream=self._receiver)}
+def batches(open_reader: OpenReader, change: Change | None = None) -> Method:
+    """Serve a method that answers a request with a stream of batches: whatever waits leaves as one message.
 
-    async def _receiver(self, _: object, context: grpc.aio.ServicerContext) -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "use BatchedReceiver instead")
+    With `change(reader, request)`, a peer that acknowledges may replace its request while the stream is open; what
+    it raises of `RequestRefused` or `DecodeError` ends the stream.
+    """
+    return Method(stream=partial(_serve, open_reader, partial(_send_batches, change)))
 
-    async def _batched_receiver(self, _: object, context: grpc.aio.ServicerContext) -> None:
-        request = await context.read()
-        if request is grpc.aio.EOF:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "an EgressBatchRequest is needed")
-        try:
-            reader = self._open_reader(request)
-        except RequestRefused as error:
-            await context.abort(getattr(grpc.StatusCode, error.code), str(error))
-        stream = _Stream(context, reader)
-        try:
-            await stream.run()
-        finally:
-            reader.leave(reader.window.abandon())
+
+def singles(open_reader: OpenReader, messages: Callable[[bytes], Sequence[bytes]]) -> Method:
+    """Serve a method that answers with one envelope to a message; `messages` cuts a batch into them."""
+    return Method(stream=partial(_serve, open_reader, partial(_send_singles, messages)))
+
+
+def refused(code: str, text: str) -> Method:
+    """Serve a method that is always answered with an error; `code` is a gRPC status name."""
+
+    async def refuse(_: object, context: grpc.aio.ServicerContext) -> None:
+        await context.abort(getattr(grpc.StatusCode, code), text)
+
+    return Method(stream=refuse)
+
+
+async def _serve(
+    open_reader: OpenReader,
+    send: Callable[[grpc.aio.ServicerContext, Reader], Awaitable[None]],
+    _: object,
+    context: grpc.aio.ServicerContext,
+) -> None:
+    request = await context.read()
+    if request is grpc.aio.EOF:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a request is needed")
+    try:
+        reader = open_reader(request)
+    except RequestRefused as error:
+        await context.abort(getattr(grpc.StatusCode, error.code), str(error))
+    try:
+        await send(context, reader)
+    except grpc.aio.InternalError as error:  # a write that met the end of the stream
+        log.info("reader_gone", peer=context.peer(), error=str(error))
+    finally:
+        reader.leave(reader.window.abandon())
+
+
+async def _send_batches(change: Change | None, context: grpc.aio.ServicerContext, reader: Reader) -> None:
+    await _Stream(context, reader, change).run()
+
+
+async def _send_singles(
+    messages: Callable[[bytes], Sequence[bytes]], context: grpc.aio.ServicerContext, reader: Reader
+) -> None:
+    window, done = reader.window, 0
+    await context.send_initial_metadata(())
+    while parcels := await reader.next(MESSAGE_BYTES):
+        ready = [single for parcel in parcels for single in _singles(parcel, messages)]
+        for _, single in ready:
+            window.sent([single])
+        for message, _ in ready:
+            if message is not None:
+                await context.write(message)
+            done += 1
+            reader.delivered(window.acknowledge(done))
+
+
+def _singles(parcel: Parcel, messages: Callable[[bytes], Sequence[bytes]]) -> list[tuple[bytes | None, Parcel]]:
+    """Give each message its own parcel; the last one settles the whole, or the parcel itself if it has no message."""
+    found = messages(parcel.batch)
+    if not found:
+        return [(None, parcel)]
+    singles = [parcel._replace(batch=frame(message), envelopes=1, settled=None) for message in found]
+    singles[-1] = singles[-1]._replace(settled=parcel.settled)
+    return list(zip(found, singles, strict=True))
 
 
 class _Stream:
     """One open stream and its window."""
 
-    def __init__(self, context: grpc.aio.ServicerContext, reader: Reader) -> None:
+    def __init__(self, context: grpc.aio.ServicerContext, reader: Reader, change: Change | None) -> None:
         self._context = context
         self._reader = reader
+        self._change = change
         self._acked = asyncio.Event()
         self._window = reader.window
 
@@ -93,7 +146,9 @@ class _Stream:
         if ACKS_METADATA not in tuple(self._context.invocation_metadata() or ()):
             await self._send_unacknowledged()
             return
-        await self._context.send_initial_metadata((ACKS_METADATA,))
+        self._window.peer_acknowledges = True
+        grants = (ACKS_METADATA, CHANGES_METADATA) if self._change else (ACKS_METADATA,)
+        await self._context.send_initial_metadata(grants)
         await first_of(self._send(), self._listen())
 
     async def _send_unacknowledged(self) -> None:
@@ -122,11 +177,17 @@ class _Stream:
     async def _listen(self) -> None:
         while (message := await self._context.read()) is not grpc.aio.EOF:
             try:
-                self._reader.delivered(self._window.acknowledge(decode_ack(message)))
-            except DecodeError as error:
-                log.warning("bad_acknowledgement", peer=self._context.peer(), error=str(error))
+                self._hear(message)
+            except (DecodeError, RequestRefused) as error:
+                log.warning("bad_message_of_reader", peer=self._context.peer(), error=str(error))
                 return
-            self._acked.set()
+
+    def _hear(self, message: bytes) -> None:
+        if self._change is not None and not is_ack(message):
+            self._change(self._reader, message)
+            return
+        self._reader.delivered(self._window.acknowledge(decode_ack(message)))
+        self._acked.set()
 
 
 def _join(parcels: list[Parcel]) -> bytes:

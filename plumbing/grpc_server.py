@@ -54,17 +54,25 @@ class PortInUse(OSError):
 
 @asynccontextmanager
 async def serve_grpc(
-    island: Island, listen: str, tls: TlsFiles, services: Mapping[str, Service], *, grace_s: float
+    island: Island,
+    listen: str,
+    tls: TlsFiles,
+    services: Mapping[str, Service],
+    *,
+    grace_s: float,
+    max_connections: int | None = None,
 ) -> AsyncIterator[str]:
     """Serve `services` (full service name → methods) over mTLS; yields the true `host:port`.
 
-    On leaving, streams get `grace_s` to end by themselves. Raises `PortInUse` naming the address.
+    A connection beyond `max_connections` is closed. On leaving, streams get `grace_s` to end by themselves. Raises
+    `PortInUse` naming the address.
     """
     credentials = grpc_server_credentials(tls)
     host, _, port = listen.rpartition(":")
+    limit = [] if max_connections is None else [("grpc.max_allowed_incoming_connections", max_connections)]
 
     async def start() -> tuple[grpc.aio.Server, int]:
-        server = grpc.aio.server(options=OPTIONS)
+        server = grpc.aio.server(options=[*OPTIONS, *limit])
         for name, methods in services.items():
             handlers = {method: definition.handler for method, definition in methods.items()}
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))

@@ -24,8 +24,8 @@ from plumbing.grpc_client import (
     Backoff,
     PeerRefused,
     PeerUnavailable,
-    acknowledges,
     connected,
+    granted,
     open_channel,
     translate,
 )
@@ -120,7 +120,7 @@ class IngressStream:
 
     async def open(self) -> None:
         """Find out whether the peer acknowledges."""
-        self._acks = await acknowledges(self._call)
+        self._acks = ACKS_METADATA in await granted(self._call)
         if not self._acks and self._call.done():
             raise await self._status()
         self._counts.connected = True

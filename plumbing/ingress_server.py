@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -34,6 +35,8 @@ class IngressCounts:
 
     received: int = 0
     """Envelopes, whether they were any good or not."""
+    outside: int = 0
+    """Those of them that strangers sent, who ask for no acknowledgements and keep no books."""
     malformed: int = 0
     """Envelopes that do not parse; a message whose framing is broken counts as one."""
     messages: int = 0
@@ -42,23 +45,17 @@ class IngressCounts:
     """Streams that did not end in good order: the client vanished, or sent a message over the limit."""
 
 
-class Ingress:
-    """The service's methods around one `accept`."""
+class ClientStreams:
+    """Streams of messages from clients, each read until the client ends it or we close; counted all the while."""
 
-    def __init__(self, accept: Accept, counts: IngressCounts, *, unary_send: bool) -> None:
-        self._accept = accept
+    def __init__(self, counts: IngressCounts) -> None:
         self._counts = counts
-        self._unary_send = unary_send
         self._streams: set[asyncio.Task[Any]] = set()
         self._closing = False
 
-    def service(self) -> Service:
-        """Give the methods to be served under the name `INGRESS`."""
-        return {
-            "Sender": Method(stream=self._sender),
-            "BatchSender": Method(stream=self._batch_sender),
-            "Send": Method(unary=self._send),
-        }
+    def method(self, take: Callable[[bytes], None]) -> Method:
+        """Serve a method that calls `take` with every message; a `DecodeError` of it skips that message alone."""
+        return Method(stream=partial(self._receive, take))
 
     def close(self) -> None:
         """Finish every open stream in good order and take no new one: what was not read stays with its sender."""
@@ -66,24 +63,13 @@ class Ingress:
         for task in self._streams:
             task.cancel()
 
-    async def _sender(self, _: object, context: grpc.aio.ServicerContext) -> None:
-        await self._receive(context, frame)
+    async def refuse_if_closing(self, context: grpc.aio.ServicerContext) -> None:
+        """Take nothing in that nobody would come for any more."""
+        if self._closing:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is about to stop")
 
-    async def _batch_sender(self, _: object, context: grpc.aio.ServicerContext) -> None:
-        await self._receive(context, None)
-
-    async def _send(self, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        if not self._unary_send:
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this endpoint is not yet implemented")
-        await self._refuse_if_closing(context)
-        try:
-            self._take(message)
-        except DecodeError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not an EnvelopeBatch: {error}")
-        return b""
-
-    async def _receive(self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None) -> None:
-        await self._refuse_if_closing(context)
+    async def _receive(self, take: Callable[[bytes], None], _: object, context: grpc.aio.ServicerContext) -> None:
+        await self.refuse_if_closing(context)
         acker = None
         if ACKS_METADATA in tuple(context.invocation_metadata() or ()):
             await context.send_initial_metadata((ACKS_METADATA,))
@@ -94,7 +80,7 @@ class Ingress:
         self._counts.streams += 1
         try:
             try:
-                await self._read_all(context, to_batch, acker)
+                await self._read_all(context, take, acker)
             except asyncio.CancelledError:
                 if not self._closing:
                     raise
@@ -109,11 +95,6 @@ class Ingress:
             if acker is not None:
                 acker.cancel()
 
-    async def _refuse_if_closing(self, context: grpc.aio.ServicerContext) -> None:
-        """Take nothing in that nobody would come for any more."""
-        if self._closing:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is about to stop")
-
     async def _conclude(self, context: grpc.aio.ServicerContext, acker: Acker | None) -> None:
         """Say what has arrived, and give the one answer that an original client waits for."""
         if acker is not None:
@@ -121,16 +102,54 @@ class Ingress:
         await context.write(b"")
 
     async def _read_all(
-        self, context: grpc.aio.ServicerContext, to_batch: Callable[[bytes], bytes] | None, acker: Acker | None
+        self, context: grpc.aio.ServicerContext, take: Callable[[bytes], None], acker: Acker | None
     ) -> None:
-        read, take = context.read, self._take
+        read, counts = context.read, self._counts
         while (message := await read()) is not grpc.aio.EOF:
+            before = counts.received
             try:
-                take(message if to_batch is None else to_batch(message))
+                take(message)
             except DecodeError as error:
                 log.warning("malformed_batch_skipped", peer=context.peer(), size=len(message), error=str(error))
             if acker is not None:
                 acker.done(len(message))
+            else:
+                counts.outside += counts.received - before
+
+
+class Ingress:
+    """The service's methods around one `accept`."""
+
+    def __init__(self, accept: Accept, counts: IngressCounts, *, unary_send: bool) -> None:
+        self._accept = accept
+        self._counts = counts
+        self._unary_send = unary_send
+        self._streams = ClientStreams(counts)
+
+    def service(self) -> Service:
+        """Give the methods to be served under the name `INGRESS`."""
+        return {
+            "Sender": self._streams.method(self._take_envelope),
+            "BatchSender": self._streams.method(self._take),
+            "Send": Method(unary=self._send),
+        }
+
+    def close(self) -> None:
+        """Finish every open stream in good order and take no new one: what was not read stays with its sender."""
+        self._streams.close()
+
+    async def _send(self, message: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        if not self._unary_send:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this endpoint is not yet implemented")
+        await self._streams.refuse_if_closing(context)
+        try:
+            self._take(message)
+        except DecodeError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not an EnvelopeBatch: {error}")
+        return b""
+
+    def _take_envelope(self, message: bytes) -> None:
+        self._take(frame(message))
 
     def _take(self, message: bytes) -> None:
         counts = self._counts

@@ -33,6 +33,9 @@ class Account:
     returned: int = 0
     """Taken back from broken streams, to be sent again: no part of the balance, but some of it may arrive twice."""
 
+    outside: int = 0
+    """Exchanged with strangers, who keep no books: some of a door's `received`, of a subscription's `delivered`."""
+
     @property
     def balance(self) -> int:
         """What is missing (positive) or was invented (negative); 0 when the books balance."""
@@ -60,6 +63,7 @@ def total(account: str, kind: str, parts: Sequence[Account]) -> Account:
         held=sum(part.held for part in parts),
         in_flight=sum(part.in_flight for part in parts),
         returned=sum(part.returned for part in parts),
+        outside=sum(part.outside for part in parts),
     )
 
 

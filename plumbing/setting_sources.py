@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, NamedTuple, NoReturn, TypeAlias, Union, get_args, get_origin
@@ -63,6 +63,19 @@ def flag_of(keys: Keys) -> str:
 def leads_to_any(known: Known, keys: Keys) -> bool:
     """Say whether `keys` is a known setting, or a section that holds some."""
     return any(each[: len(keys)] == keys for each in known)
+
+
+def tree_of(given: Iterable[Given]) -> dict[str, Any]:
+    """Put values into their sections; the later ones win."""
+    tree: dict[str, Any] = {}
+    for keys, value, _ in given:
+        section = tree
+        for key in keys[:-1]:
+            if not isinstance(section.get(key), dict):
+                section[key] = {}
+            section = section[key]
+        section[keys[-1]] = value
+    return tree
 
 
 def from_file(file: Path, table: str, tables: Collection[str], known: Known) -> list[Given]:

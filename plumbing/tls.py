@@ -6,6 +6,7 @@ certificate checks who signed it and never looks at the name in it; a client che
 
 import ssl
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import grpc
@@ -121,6 +122,20 @@ def _certificates(path: Path) -> list[x509.Certificate]:
 
 
 def _check_pair(cert: Path, key: Path) -> None:
+    """Raise `TlsError` unless `key` is that of `cert`; files that have not changed are not looked into again."""
+    _check_pair_of(cert, key, (_stamp(cert), _stamp(key)))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+@lru_cache(maxsize=32)  # what a dial on the island would wait for: an RSA key takes tens of milliseconds
+def _check_pair_of(cert: Path, key: Path, _: object) -> None:
     leaf = _certificates(cert)[0]
     try:
         matches = read_key(key).public_key() == leaf.public_key()

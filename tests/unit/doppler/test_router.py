@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from doppler.router import Router, TooManySubscriptions
+from doppler.register import TooManySubscriptions
+from doppler.router import Router
 from doppler.subscription import Reader
 from envelope import kernel
 from envelope.crc64 import crc64
@@ -390,3 +391,22 @@ def test_the_books_of_every_subscription_balance_at_every_step(
         assert all(account.balance == 0 for account in router.accounts())
         reader.leave(reader.window.abandon())
         assert all(account.balance == 0 for account in router.accounts())
+
+
+def test_an_open_reader_may_ask_for_something_else() -> None:
+    router = make_router()
+    reader = subscribe(router, logs("app-1"))
+    router.change(reader, parse_request(request(logs("app-2"), preferred=False)))
+
+    route(router, log("app-1", b"1"), log("app-2", b"2"))
+
+    assert [envelope.log.payload for envelope in read(reader)] == [b"2"]
+    assert router.selected_sources == 1
+
+
+def test_the_request_of_a_shared_subscription_cannot_change() -> None:
+    router = make_router()
+    reader = subscribe(router, logs(), shard="s")
+
+    with pytest.raises(ValueError, match="shared"):
+        router.change(reader, parse_request(request(counters())))

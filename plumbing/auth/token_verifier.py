@@ -1,95 +1,30 @@
-"""Decide who may read what: find the token in a request, verify it, and say what it grants.
+"""Verify the tokens that `plumbing.tokens` signs.
 
-Tokens are JWTs that `plumbing.tokens` signs. To verify one takes the public key alone, and the list of what was
-revoked; a change of either file counts from the next verification on. A token never appears in an error.
+To verify one takes the public key alone, and the list of what was revoked; a change of either file counts from the
+next verification on. A token never appears in an error.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
-from urllib.parse import unquote_plus
+from typing import Generic, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from plumbing.auth.grants import MAX_TOKEN_BYTES, AccessDenied, Claims, Grant, TokensError
 
 ALGORITHM = "Ed25519"
-MAX_TOKEN_BYTES = 8192
-
-FIREHOSE = "doppler.firehose"
-ADMIN = "logs.admin"
-SOURCE_READ = "source.read"
 
 PUBLIC_KEY_FILE = "signing.pub"
 REVOKED_FILE = "revoked.json"
 
-NOT_PROVIDED = "authorization not provided"
-INVALID = "invalid authorization"
-"""What a client is told, in the words of the original; the reason is for our own log."""
-
 T = TypeVar("T")
-
-
-class AccessDenied(Exception):
-    """The token grants nothing: tell the client `INVALID`, log `reason`, and do not retry."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class TokensError(Exception):
-    """The files of the tokens cannot be used: put right what the message names, and start again."""
-
-
-class Claims(BaseModel):
-    """What a token says, as it stands in the JWT."""
-
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    iss: Literal["standpipe"]
-    aud: Literal["standpipe"]
-    jti: str
-    iat: int | float
-    nbf: int | float | None = None
-    exp: int | float | None = None
-    scope: list[str]
-    sources: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What whoever presented a token may do, until it expires."""
-
-    scopes: frozenset[str]
-    sources: frozenset[str]
-    token_id: str
-    expires_at: float | None
-
-    def may_read_firehose(self) -> bool:
-        """Tell whether everything may be read; as with the original, `logs.admin` does not suffice."""
-        return FIREHOSE in self.scopes
-
-    def may_read_source(self, source_id: str) -> bool:
-        """Tell whether what one source sends may be read."""
-        return FIREHOSE in self.scopes or ADMIN in self.scopes or source_id in self.sources
-
-
-class Verifier(Protocol):
-    """Whatever can tell a good token from a bad one.
-
-    It answers at once from what it holds: one that depends on a remote authority fetches keys beside, not within.
-    """
-
-    def verify(self, token: str, now: float) -> Grant:
-        """Return what `token` grants at `now`, in seconds since 1970, or raise `AccessDenied`."""
-        ...
 
 
 class TokenVerifier:
@@ -117,24 +52,6 @@ class TokenVerifier:
         if claims.jti in revoked:
             raise AccessDenied("the token was revoked")
         return Grant(frozenset(claims.scope), frozenset(claims.sources), claims.jti, claims.exp)
-
-
-def presented_token(headers: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]) -> str | None:
-    """Return the token of a request: its `Authorization` header, else its cookie `authorization`; None without.
-
-    The prefix `bearer ` is taken off in any case. Headers may be a mapping or pairs, with names in any case.
-    """
-    # The headers of `websockets` are a mapping that raises on a name that comes twice, unless asked for raw items.
-    pairs = getattr(headers, "raw_items", headers.items)() if isinstance(headers, Mapping) else headers
-    authorization, cookies = "", []
-    for name, value in ((_text(name).lower(), _text(value).strip()) for name, value in pairs):
-        if name == "authorization":
-            authorization = authorization or value
-        elif name == "cookie":
-            cookies.append(value)
-    token = authorization or _cookie("authorization", cookies)
-    scheme, _, rest = token.partition(" ")
-    return (rest if scheme.lower() == "bearer" else token).strip() or None
 
 
 def read_file(path: Path) -> bytes | None:
@@ -201,16 +118,3 @@ def _claims(token: str, key: OKPKey) -> Claims:
         raise AccessDenied("the token does not say what a token must") from None
     except Exception as error:  # a stranger's bytes, and a parser that raises much besides its own errors
         raise AccessDenied(f"the token does not verify: {type(error).__name__}") from None
-
-
-def _cookie(name: str, cookies: Iterable[str]) -> str:
-    """Return the unescaped value of the first cookie of that name, or nothing."""
-    for pair in ";".join(cookies).split(";"):
-        key, _, value = pair.strip().partition("=")
-        if key.strip() == name:
-            return unquote_plus(value.strip().strip('"')).strip()
-    return ""
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

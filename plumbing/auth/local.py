@@ -1,0 +1,69 @@
+"""The authorities that ask nobody: the tokens of this installation, and the open door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from plumbing.auth.decisions import GRANTED, Access, AuthorityCounts, Decision
+from plumbing.auth.grants import INVALID, NOT_PROVIDED, AccessDenied, Grant, Verifier
+
+
+class LocalAuthority:
+    """Decides by what a token of this installation says. A source that it does not name is denied."""
+
+    def __init__(self, verifier: Verifier, *, now: Callable[[], float] = time.time) -> None:
+        self.counts = AuthorityCounts("local")
+        self._verifier = verifier
+        self._now = now
+
+    async def firehose(self, token: str | None) -> Decision:
+        """Decide about everything: the scope `doppler.firehose`."""
+        return self._decide(token, Grant.may_read_firehose)
+
+    async def admin(self, token: str | None) -> Decision:
+        """Decide about any source: `doppler.firehose` or `logs.admin`."""
+        return self._decide(token, Grant.may_read_any_source)
+
+    async def source(self, token: str | None, source_id: str, *, services: bool = False) -> Decision:  # noqa: ARG002
+        """Decide about one source. A service instance is one like any other."""
+        return self._decide(token, lambda grant: grant.may_read_source(source_id))
+
+    async def close(self) -> None:
+        """Hold nothing, and let nothing go."""
+
+    def _decide(self, token: str | None, allows: Callable[[Grant], bool]) -> Decision:
+        if not token:
+            return Decision(Access.DENIED, NOT_PROVIDED)
+        self.counts["local"].asked += 1
+        try:
+            grant = self._verifier.verify(token, self._now())
+        except AccessDenied:
+            return Decision(Access.DENIED, INVALID)
+        return GRANTED if allows(grant) else Decision(Access.DENIED, INVALID)
+
+
+class OpenAuthority:
+    """Grants everything to everyone."""
+
+    def __init__(self) -> None:
+        self.counts = AuthorityCounts("open")
+
+    async def firehose(self, token: str | None) -> Decision:  # noqa: ARG002
+        """Grant it."""
+        return self._grant()
+
+    async def admin(self, token: str | None) -> Decision:  # noqa: ARG002
+        """Grant it."""
+        return self._grant()
+
+    async def source(self, token: str | None, source_id: str, *, services: bool = False) -> Decision:  # noqa: ARG002
+        """Grant it."""
+        return self._grant()
+
+    async def close(self) -> None:
+        """Hold nothing, and let nothing go."""
+
+    def _grant(self) -> Decision:
+        self.counts["open"].asked += 1
+        return GRANTED
