@@ -22,7 +22,7 @@ class SteadyPath:
     name: str
     layout: Layout
     rate: float
-    budget: float
+    budget: float | None
     original: str
     only: Collection[str] = ()
     """The components whose CPU counts; all of them if none is named."""
@@ -94,6 +94,20 @@ PATHS = [
         rate=10_000,
         budget=6,
         original="42–51",
+    ),
+    SteadyPath(
+        name="doppler, reverse log proxy",
+        layout=Layout(v2_reader=True, proxied=True),
+        rate=10_000,
+        budget=6,
+        original="51–68",
+    ),
+    SteadyPath(
+        name="doppler, gateway (SSE)",
+        layout=Layout(sse_reader=True),
+        rate=10_000,
+        budget=None,
+        original="",
     ),
     SteadyPath(
         name="metron",

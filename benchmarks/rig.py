@@ -18,7 +18,8 @@ from plumbing.certs import make_certs
 from plumbing.tls import TlsFiles, client_context
 from plumbing.tokens import TokenStore
 
-SUBSCRIBED_S = 10.0
+SUBSCRIBED_S = 60.0
+READERS = ("v1 reader", "v2 reader", "sse reader")
 _POLL_S = 0.05
 _SETTLED_S = 0.2
 
@@ -31,7 +32,12 @@ class Layout:
     agent: bool = False
     firehose: bool = False
     app_streams: int = 0
+    firehoses: int = 0
+    """Further firehoses, each with a subscription of its own; they are read, and not timed."""
     v2_reader: bool = False
+    proxied: bool = False
+    """The v2 reader reads from a reverse log proxy."""
+    sse_reader: bool = False
     batch_size: int = BATCH_SIZE
     stamped: bool = False
     """Timestamps are times of sending."""
@@ -86,7 +92,7 @@ class Rig:
     @property
     def reader(self) -> Worker | None:
         """The consumer that is counted and timed; a path that ends in a Doppler has none."""
-        return self.workers.get("v1 reader") or self.workers.get("v2 reader")
+        return next((self.workers[name] for name in READERS if name in self.workers), None)
 
     def send(self, rate: float, seconds: float) -> int:
         """Begin to send and say how many envelopes it will be."""
@@ -156,27 +162,39 @@ class Rig:
         return [account for account in accounts if not kinds or account["kind"] in kinds]
 
     def _book(self, component: Component) -> dict[str, Any]:
+        book: dict[str, Any] = json.loads(self._get(component, "/ledger"))
+        return book
+
+    def metric(self, name: str, metric: str) -> float:
+        """Read a metric without labels of one component."""
+        lines = self._get(self.components[name], "/metrics").decode().splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
+
+    def _get(self, component: Component, path: str) -> bytes:
         files = TlsFiles.named(self.bench.certs, "client")
         host, _, port = component.endpoints["admin"].rpartition(":")
         context = client_context(files.ca, files.cert, files.key)
         connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=10)
         try:
-            connection.request("GET", "/ledger")
+            connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read()
         finally:
             connection.close()
         if answer.status != 200:
-            raise component.failure(f"answered {answer.status} for its ledger")
-        book: dict[str, Any] = json.loads(body)
-        return book
+            raise component.failure(f"answered {answer.status} for {path}")
+        return body
 
     def wait_until_subscribed(self) -> None:
         """Wait until every Doppler knows every consumer: what is sent before that is nobody's."""
-        wanted = self.layout.firehose + self.layout.app_streams + self.layout.v2_reader
+        layout = self.layout
+        wanted = layout.firehose + layout.firehoses + bool(layout.app_streams) + layout.v2_reader + layout.sse_reader
         deadline = time.monotonic() + SUBSCRIBED_S
         for name in self._dopplers():
-            while len(self._accounts(name, "subscription")) < wanted:
+            while (
+                len(self._accounts(name, "subscription")) < wanted
+                or self.metric(name, "doppler_selected_sources") < layout.app_streams
+            ):
                 if time.monotonic() > deadline:
                     raise self.components[name].failure("has fewer subscriptions than there are consumers")
                 time.sleep(_POLL_S)
@@ -188,15 +206,21 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
     rig = Rig(bench, layout)
     with ExitStack() as closing:
         starting = _Starting(rig, closing)
-        dopplers = [starting.component(f"doppler-{i}", "doppler", "doppler") for i in range(layout.dopplers)]
+        silent = ["--self-metrics-interval-s", "0"]  # envelopes are counted
+        dopplers = [starting.component(f"doppler-{i}", "doppler", "doppler", silent) for i in range(layout.dopplers)]
         addresses = ",".join(dopplers)
-        if layout.firehose or layout.app_streams:
-            flags = ["--doppler-addresses", addresses, "--tokens-dir", str(bench.tokens)]
+        flags = ["--doppler-addresses", addresses, "--auth.tokens-dir", str(bench.tokens)]
+        if layout.firehose or layout.firehoses or layout.app_streams:
             starting.v1_reader(
                 starting.component("traffic controller", "traffic_controller", "trafficcontroller", flags)
             )
+        if layout.proxied or layout.sse_reader:
+            gateway = ["--gateway.enabled", "--gateway.listen", "127.0.0.1:0"] if layout.sse_reader else []
+            starting.component("reverse log proxy", "reverse_log_proxy", "reverselogproxy", [*flags, *gateway])
         if layout.v2_reader:
-            starting.worker("v2 reader", "benchmarks.v2_reader", dopplers[0])
+            starting.v2_reader(dopplers[0])
+        if layout.sse_reader:
+            starting.sse_reader()
         rig.wait_until_subscribed()
         if layout.agent:
             tags = ",".join(f"{key}={value}" for key, value in AGENT_TAGS.items())
@@ -236,10 +260,21 @@ class _Starting:
         flags += ["--bare"] * layout.agent + ["--stamped"] * layout.stamped + ["--acks"] * self._rig.bench.acks
         self.worker("sender", "benchmarks.sender", address, flags)
 
+    def v2_reader(self, doppler: str) -> None:
+        proxy = self._rig.components.get("reverse log proxy")
+        address, server_name = (proxy.endpoints["listen"], "reverselogproxy") if proxy else (doppler, "doppler")
+        self.worker("v2 reader", "benchmarks.v2_reader", address, ["--server-name", server_name])
+
+    def sse_reader(self) -> None:
+        gateway = self._rig.components["reverse log proxy"].endpoints["gateway"]
+        self.worker("sse reader", "benchmarks.sse_reader", gateway, ["--token", str(self._rig.bench.tokens / "admin")])
+
     def v1_reader(self, address: str) -> None:
         layout = self._rig.layout
         paths = ["/firehose/benchmark"] * layout.firehose
-        paths += [f"/apps/{source}/stream" for source in source_ids()[: layout.app_streams]]
+        paths += [f"/firehose/benchmark-{number}" for number in range(layout.firehoses)]
+        apps = [*source_ids(), *(f"idle-{number}" for number in range(layout.app_streams))]
+        paths += [f"/apps/{app}/stream" for app in apps[: layout.app_streams]]
         flags = ["--token", str(self._rig.bench.tokens / "admin"), *["--stamped"] * layout.stamped, *paths]
         self.worker("v1 reader", "benchmarks.v1_reader", address, flags)
 

@@ -24,15 +24,15 @@ class V2Reader:
         self._error = ""
         self._loop = Loop()
 
-    def open(self, address: str, certs: Any) -> None:
-        self._loop.run(self._open(address, certs))
+    def open(self, address: str, server_name: str, certs: Any) -> None:
+        self._loop.run(self._open(address, server_name, certs))
         self._loop.start(self._read(), self._failed)
 
     def progress(self) -> Answer:
         return {"received": [self._received], "last_at": self._last_at, "error": self._error}
 
-    async def _open(self, address: str, certs: Any) -> None:
-        channel = open_channel(address, client_files(certs), "doppler")
+    async def _open(self, address: str, server_name: str, certs: Any) -> None:
+        channel = open_channel(address, client_files(certs), server_name)
         await connected(channel, address)
         self._channel = channel  # a channel nobody holds is closed
         request = make_request(Kind.TYPED, shard_id="benchmark")
@@ -51,9 +51,11 @@ class V2Reader:
 
 
 def main() -> None:
-    given = arguments(__doc__ or "").parse_args()
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--server-name", required=True, help="name in the server's certificate")
+    given = parser.parse_args()
     reader = V2Reader()
-    reader.open(given.address, given.certs)
+    reader.open(given.address, given.server_name, given.certs)
     obey({"progress": reader.progress})
 
 

@@ -102,7 +102,7 @@ def _settings_of_up() -> Iterator[SettingRow]:
     command = typer.main.get_command(app).commands["up"]  # type: ignore[attr-defined]  # the app is a group
     variables = {option.name: option.envvar or "" for option in command.params}
     for row in rows_of(UpSettings, TABLE):
-        yield row._replace(env=variables[row.name])
+        yield row._replace(env=variables.get(row.name, ""))
 
 
 def _metrics(families: Iterable[Metric]) -> str:

@@ -23,7 +23,12 @@ CERTS_DIR = "certs"
 TOKENS_DIR = "tokens"
 ADMIN_TOKEN = "admin"  # noqa: S105 - a file's name
 
-_LEAVES = {"metron": "metron", "doppler": "doppler", "traffic_controller": "trafficcontroller"}
+_LEAVES = {
+    "metron": "metron",
+    "doppler": "doppler",
+    "traffic_controller": "trafficcontroller",
+    "reverse_log_proxy": "reverselogproxy",
+}
 
 
 def resolve_data_dir(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:

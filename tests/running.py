@@ -14,21 +14,38 @@ import trio
 
 import doppler
 import metron
+import reverse_log_proxy
 import traffic_controller
 from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles, client_context
 
-_LEAVES = {"doppler": "doppler", "metron": "metron", "traffic_controller": "trafficcontroller"}
-_ROOMS: Mapping[str, Any] = {"doppler": doppler, "metron": metron, "traffic_controller": traffic_controller}
+_LEAVES = {
+    "doppler": "doppler",
+    "metron": "metron",
+    "traffic_controller": "trafficcontroller",
+    "reverse_log_proxy": "reverselogproxy",
+}
+_ROOMS: Mapping[str, Any] = {
+    "doppler": doppler,
+    "metron": metron,
+    "traffic_controller": traffic_controller,
+    "reverse_log_proxy": reverse_log_proxy,
+}
 
 
 @asynccontextmanager
 async def running(room: str, certs: Path, **settings: Any) -> AsyncIterator[Ports]:
     """Run one component with `settings`; yields its ports once it accepts work, and drains it on leaving."""
     files = TlsFiles.named(certs, _LEAVES[room])
-    config = _ROOMS[room].Config(
-        **{"listen": "127.0.0.1:0", "tls_ca": files.ca, "tls_cert": files.cert, "tls_key": files.key, **settings}
-    )
+    defaults: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "tls_ca": files.ca,
+        "tls_cert": files.cert,
+        "tls_key": files.key,
+    }
+    if room == "doppler":
+        defaults["self_metrics_interval_s"] = 0  # tests count envelopes
+    config = _ROOMS[room].Config(**{**defaults, **settings})
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         ports = await nursery.start(partial(_ROOMS[room].serve, config, stop=stop))

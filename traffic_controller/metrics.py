@@ -20,6 +20,13 @@ def expose(metrics: Metrics, readers: Readers) -> None:
         "Envelopes with no v1 form, or not asked for.",
         lambda: books().skipped,
     )
+    metrics.counter(
+        "traffic_controller_envelopes_dropped_total",
+        "Envelopes dropped for slow app streams, by reason.",
+        lambda: {(reason,): float(count) for reason, count in books().dropped.items()},
+        labels=("reason",),
+    )
+    metrics.gauge("traffic_controller_envelopes_held", "Envelopes waiting for app streams.", lambda: books().held)
     metrics.gauge(
         "traffic_controller_envelopes_in_flight", "Envelopes sent and not confirmed.", lambda: books().in_flight
     )

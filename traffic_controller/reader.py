@@ -1,8 +1,9 @@
 """Pump one client's stream from the Dopplers to its WebSocket. Lives on the island.
 
-In:    batches of v2 envelopes from every Doppler.
+In:    batches of v2 envelopes: a firehose's from every Doppler, an app stream's from the feed that all of them share.
 Out:   v1 envelopes, one to a binary frame; many frames to a system call.
-Drops: nothing. What a client did not read stays with the Dopplers, and they count it.
+Drops: `overflow`: the oldest of an app stream whose client is slow. `unread`: what an original Doppler, which keeps
+       nothing, sent to a firehose whose client left. Whatever else a client did not read stays with the Dopplers.
 
 Hot path: `benchmarks/pipeline.py`, row "doppler, traffic controller".
 """
@@ -13,6 +14,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from websockets.asyncio.server import ServerConnection
@@ -22,15 +24,18 @@ from websockets.frames import CloseCode
 from envelope import kernel
 from envelope.errors import DecodeError
 from plumbing.acker import PROMPT_BYTES
-from plumbing.egress_client import Arrival, Dopplers, Feed
+from plumbing.diode import SharedDiode
 from plumbing.first_of import first_of
 from plumbing.ledger import Account
+from traffic_controller.app_streams import Tail
 from traffic_controller.config import Config
 from traffic_controller.doors import Stream
+from traffic_controller.feeds import Feeds
 
 log = structlog.get_logger(__name__)
 
 _PROBE_INTERVAL_S = 0.1  # sooner when much is in flight: a Doppler's window must not run dry
+_TAIL_PROBE_INTERVAL_S = 1.0  # nobody waits to hear how far an app stream was read, save its account
 _FIRST_PONG_S = 2.0
 _NO_PONG = "Client did not respond to ping before keep-alive timeout expired."
 
@@ -46,40 +51,76 @@ class ReaderCounts:
     returned: int = 0
     frames: int = 0
     bytes: int = 0
+    diode: SharedDiode | None = None
+    """What waits for the client of an app stream; a firehose's waits with the Dopplers."""
+    left_behind: int = 0
+    unread: int = 0
 
-    def gone(self) -> None:
-        """The client has left: what it did not confirm goes back to the Dopplers."""
-        self.returned += self.in_flight
+    def gone(self, unkept: int = 0) -> None:
+        """The client has left: what it did not confirm is the Dopplers' again, or (of an app) nobody's any more.
+
+        `unkept` envelopes of it came from original Dopplers, which keep nothing: they are lost.
+        """
+        if self.diode is None:
+            self.unread += unkept
+            self.returned += self.in_flight - unkept
+        else:
+            self.skipped += self.in_flight
+            self.left_behind = self.diode.clear()
         self.in_flight = 0
 
     def account(self, stream: Stream) -> Account:
         """Show the books; what went back to the Dopplers is in theirs again."""
+        held = self.diode.held if self.diode else 0
+        overflown = self.diode.dropped_total - self.left_behind if self.diode else 0
         return Account(
             account=f"{stream.endpoint} {stream.name}",
-            kind="reader",
-            received=self.arrived - self.returned,
+            kind="reader" if self.diode is None else "tail",
+            received=self.arrived - self.returned + held + overflown + self.left_behind,
             delivered=self.delivered,
-            skipped=self.skipped,
+            dropped={"overflow": overflown, "unread": self.unread},
+            skipped=self.skipped + self.left_behind,
+            held=held,
             in_flight=self.in_flight,
             returned=self.returned,
         )
 
 
+class Batch(Protocol):
+    """Envelopes for a client, and whom to tell that it has read them."""
+
+    @property
+    def batch(self) -> bytes:
+        """A serialised `EnvelopeBatch`."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a Doppler keeps them until then."""
+
+    def confirm(self) -> None:
+        """It has read them."""
+
+
 class Reader:
     """One client, from upgrade to close."""
 
-    def __init__(self, config: Config, connection: ServerConnection, stream: Stream, dopplers: Dopplers) -> None:
+    def __init__(self, config: Config, connection: ServerConnection, stream: Stream, feeds: Feeds) -> None:
         self.stream = stream
-        self.counts = ReaderCounts()
         self.was_slow = False
         self._config = config
         self._connection = connection
-        self._feed = Feed(dopplers, stream.request, self._relay)
-        self._in_flight: deque[tuple[Arrival, int]] = deque()
+        self._feed = feeds.open(stream, self._relay)
+        self.counts = ReaderCounts(diode=self._feed.diode if isinstance(self._feed, Tail) else None)
+        self._probe_interval_s = _PROBE_INTERVAL_S if self.counts.diode is None else _TAIL_PROBE_INTERVAL_S
+        self._in_flight: deque[tuple[Batch, int]] = deque()
         self._something_in_flight = asyncio.Event()
         self._much_in_flight = asyncio.Event()
         self._unread_bytes = 0
         self._has_answered = False
+
+    def account(self) -> Account:
+        """Show the books."""
+        return self.counts.account(self.stream)
 
     async def run(self) -> None:
         """Serve the client until it leaves, does not answer pings, or is too slow."""
@@ -94,9 +135,9 @@ class Reader:
         except (ConnectionClosed, ConnectionError) as gone:
             log.info("reader_gone", stream=self.stream.name, reason=str(gone))
         finally:
-            self.counts.gone()
+            self.counts.gone(sum(envelopes for batch, envelopes in self._in_flight if not batch.is_kept))
 
-    async def _relay(self, arrival: Arrival) -> None:
+    async def _relay(self, arrival: Batch) -> None:
         """Write ready-made frames, past the library's per-message path: 0.4 µs a frame instead of 31."""
         counts, connection = self.counts, self._connection
         try:
@@ -133,7 +174,7 @@ class Reader:
             if await self._answers_a_ping(patience) or not self._has_answered:
                 self._confirm(messages)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PROBE_INTERVAL_S):
+                async with asyncio.timeout(self._probe_interval_s):
                     await self._much_in_flight.wait()
 
     def _confirm(self, messages: int) -> None:

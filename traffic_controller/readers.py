@@ -3,51 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from plumbing.ledger import Account, total
+from plumbing.readers import Roster
+from traffic_controller.doors import Endpoint, Stream
 from traffic_controller.reader import Reader
-
-_REMEMBERED = 100
 
 
 class Readers:
     """Who reads now, and what was delivered to whom."""
 
-    def __init__(self) -> None:
+    def __init__(self, was_slow: Callable[[Stream], None] = lambda _: None) -> None:
+        """Begin with nobody; `was_slow` is told of each client that is cut off."""
         self.slow_consumers = 0
         self.refused: Counter[int] = Counter()
-        self._open: set[Reader] = set()
-        self._closed: list[Account] = []
+        self._was_slow = was_slow
+        self._rosters: dict[str, Roster[Reader]] = {
+            Endpoint.FIREHOSE: Roster("reader"),
+            Endpoint.STREAM: Roster("tail"),
+        }
+        self._delivered_before: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(map(len, self._rosters.values()))
 
     @contextmanager
     def enter(self, reader: Reader) -> Iterator[None]:
         """Count `reader` among the open ones for the time of the block."""
-        self._open.add(reader)
+        endpoint = reader.stream.endpoint
+        self._rosters[endpoint].enter(reader)
         try:
             yield
         finally:
-            self._open.discard(reader)
-            self.slow_consumers += reader.was_slow
-            self._remember(reader.counts.account(reader.stream))
+            self._rosters[endpoint].leave(reader)
+            self._delivered_before[endpoint] += reader.counts.delivered
+            if reader.was_slow:
+                self.slow_consumers += 1
+                self._was_slow(reader.stream)
 
     def open_at(self, endpoint: str) -> int:
         """Say how many read from `endpoint` now."""
-        return sum(reader.stream.endpoint == endpoint for reader in list(self._open))
+        return len(self._rosters[endpoint])
+
+    def delivered_at(self, endpoint: str) -> int:
+        """Say how many envelopes clients of `endpoint` have got."""
+        return self._delivered_before[endpoint] + sum(each.counts.delivered for each in self._rosters[endpoint])
 
     def accounts(self) -> list[Account]:
         """Show the books of the open readers and of the last that left."""
-        return [reader.counts.account(reader.stream) for reader in list(self._open)] + self._closed
+        return [account for roster in self._rosters.values() for account in roster.accounts()]
 
     def total(self) -> Account:
         """Add all of them up."""
         return total("all", "hop", self.accounts())
-
-    def _remember(self, account: Account) -> None:
-        self._closed.append(account)
-        if len(self._closed) > _REMEMBERED:
-            self._closed[:2] = [total("left earlier", "reader", self._closed[:2])]

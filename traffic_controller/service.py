@@ -1,27 +1,37 @@
 """Wire one traffic controller together: Dopplers in, WebSockets out.
 
-In:    batches of v2 envelopes from every Doppler (gRPC `Egress`), one subscription per client.
+In:    batches of v2 envelopes from every Doppler (gRPC `Egress`): a subscription per firehose, one for all app streams.
 Out:   v1 envelopes, one to a WebSocket frame, over TLS.
-Drops: nothing here; the Dopplers hold, drop and count for a client that is too slow.
+Drops: nothing of a firehose: the Dopplers hold, drop and count for a client that is too slow. The oldest of an app
+       stream whose client is.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from functools import partial
 
 import trio
 
 from plumbing.admin import Health, serve_admin
-from plumbing.auth import TokenVerifier
+from plumbing.agent_link import emit_through_agent, open_outbox
+from plumbing.auth import make_authority
+from plumbing.diode import SharedDiode
 from plumbing.egress_client import Dopplers
 from plumbing.island import open_island
 from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
+from traffic_controller.access_log import AccessLog
+from traffic_controller.app_streams import AppStreams
 from traffic_controller.config import Config
+from traffic_controller.feeds import Feeds
+from traffic_controller.http_errands import Errands
+from traffic_controller.log_cache_client import LogCache
 from traffic_controller.metrics import expose
 from traffic_controller.readers import Readers
+from traffic_controller.self_metrics import make_self_metrics, slow_consumer_event
 from traffic_controller.websocket_server import WebSocketServer, serving
 
 
@@ -30,22 +40,37 @@ async def serve(
 ) -> None:
     """Serve clients until `stop` is set, then close each with 1001."""
     incarnation = Incarnation(config.name)
-    readers = Readers()
+    outbox = open_outbox()
+    readers = Readers(lambda stream: outbox.put(slow_consumer_event(stream, time.time_ns)))
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
-    server = WebSocketServer(config, TokenVerifier(config.tokens_dir), readers, dopplers)
+    app_streams = AppStreams(dopplers, partial(SharedDiode, config.diode_capacity, config.diode_bytes))
+    authority = make_authority(config.auth)
+    errands = Errands(LogCache(config) if config.log_cache_url else None, config.system_domain)
+    access_log = AccessLog(config.security_event_log) if config.security_event_log else None
+    server = WebSocketServer(config, authority, readers, Feeds(dopplers, app_streams), errands, access_log)
     metrics = Metrics()
     expose(metrics, readers)
 
     async with open_island() as island, serving(island, server) as address, trio.open_nursery() as background:
-        books = partial(island.call, lambda: incarnation.book([readers.total(), *readers.accounts()]))
+        books = partial(
+            island.call, lambda: incarnation.book([readers.total(), app_streams.account(), *readers.accounts()])
+        )
         admin = await background.start(
             partial(
                 serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health
             )
         )
+        if config.agent_address:
+            own = make_self_metrics(readers, app_streams)
+            emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox)
+            background.start_soon(island.run, emit, lambda: own.batch(time.time_ns()), config.self_metrics_interval_s)
         task_status.started({"listen": address, "admin": admin})
 
         await stop.wait()
         await island.run(server.close)
         await island.run(dopplers.close)
+        await island.run(errands.close)
+        await island.run(authority.close)
+        if access_log is not None:
+            await island.call(access_log.close)
         background.cancel_scope.cancel()

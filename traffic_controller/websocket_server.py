@@ -1,30 +1,32 @@
-"""The WebSocket door: TLS, who may come in, and a `Reader` for each who did. Lives on the island.
+"""The WebSocket door: TLS, the front door, and a `Reader` for each client that came in. Lives on the island.
 
-In:    HTTP requests to upgrade, with a token.
-Out:   WebSockets, each pumped by its `Reader`; or an HTTP refusal.
+In:    connections over TLS; `FrontDoor` reads their requests and answers those that are for no stream.
+Out:   WebSockets, each pumped by its `Reader`.
 Drops: nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import trio
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
-from plumbing.auth import Verifier, presented_token
+from plumbing.auth import Authority
 from plumbing.config import join_listen, parse_listen
-from plumbing.egress_client import Dopplers
 from plumbing.island import Island
 from plumbing.tls import server_context
+from traffic_controller.access_log import AccessLog
 from traffic_controller.config import Config
-from traffic_controller.doors import FULL, NOT_A_WEBSOCKET, Refusal, Stream, knock
+from traffic_controller.doors import Stream
+from traffic_controller.feeds import Feeds
+from traffic_controller.http_errands import Errands
+from traffic_controller.http_server import FrontDoor
 from traffic_controller.reader import Reader
 from traffic_controller.readers import Readers
 
@@ -32,19 +34,45 @@ _MAX_INCOMING_BYTES = 1 << 20
 
 
 class Client(ServerConnection):
-    """A WebSocket and what was asked for when it was opened."""
+    """A WebSocket, what was asked for when it was opened, and among whom it has its seat while it is."""
 
     asked_for: Stream
+    seats: set[Client]
+
+    def take_over(self, transport: asyncio.Transport, stream: Stream, arrived: bytes, seats: set[Client]) -> None:
+        """Go on with a connection whose client was let in; what has arrived begins with its handshake."""
+        self.asked_for = stream
+        self.seats = seats
+        seats.add(self)
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        self.data_received(arrived)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room for another."""
+        self.seats.discard(self)
+        super().connection_lost(exc)
 
 
 class WebSocketServer:
     """Serves every client of one traffic controller."""
 
-    def __init__(self, config: Config, verifier: Verifier, readers: Readers, dopplers: Dopplers) -> None:
+    def __init__(
+        self,
+        config: Config,
+        authority: Authority,
+        readers: Readers,
+        feeds: Feeds,
+        errands: Errands,
+        access_log: AccessLog | None = None,
+    ) -> None:
         self._config = config
-        self._verifier = verifier
         self._readers = readers
-        self._dopplers = dopplers
+        self._feeds = feeds
+        self._seats: set[Client] = set()
+        self._front_door = FrontDoor(
+            config, authority, errands, access_log, has_seat=self._has_seat, refused=readers.refused
+        )
         self._server: Server | None = None
 
     async def open(self) -> str:
@@ -57,8 +85,7 @@ class WebSocketServer:
                 port,
                 ssl=server_context(self._config.tls, require_client_cert=False),
                 ssl_handshake_timeout=self._config.handshake_timeout_s,
-                create_connection=Client,
-                process_request=self._answer,
+                create_connection=self._receive,  # type: ignore[arg-type]  # a wrapper will do, says its documentation
                 compression=None,  # frames are written ready-made; clients of the original get none either
                 server_header=None,
                 open_timeout=self._config.handshake_timeout_s,
@@ -74,6 +101,7 @@ class WebSocketServer:
     async def close(self) -> None:
         """Close every client with 1001, but wait for no slow one longer than the drain's grace."""
         if self._server is not None:
+            self._front_door.close()
             self._server.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.drain_grace_s):
@@ -83,29 +111,25 @@ class WebSocketServer:
         """End whatever is left, at once."""
         if self._server is not None:
             self._server.close(close_connections=False)
-            for client in self._server.connections:
+            self._front_door.abort()
+            for client in list(self._seats):
                 client.transport.abort()
+
+    def _receive(self, protocol: ServerProtocol, server: Server, **options: Any) -> asyncio.Protocol:
+        """Meet a connection at the front door: `websockets` sees those alone whose clients were let in to a stream."""
+        client = Client(protocol, server, **options)
+        return self._front_door.receive(
+            lambda transport, stream, arrived: client.take_over(transport, stream, arrived, self._seats)
+        )
+
+    def _has_seat(self) -> bool:
+        return len(self._seats) < self._config.max_readers
 
     async def _pump(self, client: ServerConnection) -> None:
         assert isinstance(client, Client)
-        reader = Reader(self._config, client, client.asked_for, self._dopplers)
+        reader = Reader(self._config, client, client.asked_for, self._feeds)
         with self._readers.enter(reader):
             await reader.run()
-
-    def _answer(self, client: ServerConnection, request: Request) -> Response | None:
-        """Let a request through to its stream, or answer it with a plain HTTP response."""
-        asked = knock(request.path, presented_token(request.headers), self._verifier, time.time())
-        if isinstance(asked, Stream):
-            if len(self._readers) >= self._config.max_readers:
-                asked = FULL
-            elif request.headers.get("Upgrade", "").lower() != "websocket":
-                asked = NOT_A_WEBSOCKET
-        if isinstance(asked, Refusal):
-            self._readers.refused[asked.status] += 1
-            return _response(asked)
-        assert isinstance(client, Client)
-        client.asked_for = asked
-        return None
 
 
 @asynccontextmanager
@@ -117,17 +141,3 @@ async def serving(island: Island, server: WebSocketServer) -> AsyncIterator[str]
     finally:
         with trio.CancelScope(shield=True):
             await island.run(server.abort)
-
-
-def _response(refusal: Refusal) -> Response:
-    body = refusal.body.encode()
-    headers = Headers(
-        {
-            **refusal.headers,
-            "Content-Type": "text/plain; charset=utf-8",
-            "X-Content-Type-Options": "nosniff",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-        }
-    )
-    return Response(refusal.status, refusal.status.phrase, headers, body)

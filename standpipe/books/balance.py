@@ -16,8 +16,8 @@ from plumbing.ledger import Account, total
 
 COLUMNS = ("account", "kind", "received", "delivered", "dropped", "skipped", "held", "in flight", "balance")
 
-_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned")
-_HOLDERS = ("hop", "subscription")
+_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside")
+_HOLDERS = ("hop", "subscription", "tail")
 _LINK = "link "
 
 
@@ -181,14 +181,24 @@ class _Hop:
     def cross(self, first: Reading, second: Reading, *, judged: bool) -> Crossing:
         sent, received = self.senders.total(second), self.receivers.total(second)
         crossing = Crossing(
-            name=self.name, delivered=sent.delivered, in_flight=sent.in_flight, received=received.received
+            name=self.name, delivered=_sent(sent), in_flight=sent.in_flight, received=_received(received)
         )
         if not judged:
             return crossing
-        lost = self.senders.total(first).delivered - received.received
-        surplus = max(0, self.receivers.total(first).received - sent.delivered - sent.in_flight)
+        lost = _sent(self.senders.total(first)) - _received(received)
+        surplus = max(0, _received(self.receivers.total(first)) - _sent(sent) - sent.in_flight)
         again = min(surplus, sent.returned)
         return replace(crossing, lost=max(0, lost), surplus=surplus - again, again=again)
+
+
+def _sent(account: Account) -> int:
+    """What the next hop's books should have: not what strangers took."""
+    return account.delivered - account.outside
+
+
+def _received(account: Account) -> int:
+    """What the hop before should have sent: not what strangers did."""
+    return account.received - account.outside
 
 
 def _hops(reading: Reading) -> Iterator[_Hop]:
@@ -209,7 +219,7 @@ def _hops(reading: Reading) -> Iterator[_Hop]:
         else:
             yield _Hop(name="agents → dopplers", senders=links, receivers=doors)
     if dopplers and _having(reading, readers):
-        yield _Hop(name="dopplers → traffic controllers", senders=subscriptions, receivers=readers)
+        yield _Hop(name="dopplers → readers", senders=subscriptions, receivers=readers)
 
 
 def _having(reading: Reading, accounts: _Accounts) -> set[str]:

@@ -29,7 +29,7 @@ from standpipe.reading.session import Reading as Firehose
 from standpipe.reading.show import line
 from standpipe.reading.stdout import Stdout
 from standpipe.supervisor.data_dir import announce, claim, furnish
-from standpipe.supervisor.plan import DOPPLER, METRON, Component, make_plan
+from standpipe.supervisor.plan import DOPPLER, Component, make_plan
 from standpipe.supervisor.settings import UpSettings, told_components
 from standpipe.supervisor.supervisor import Supervisor, open_supervisor
 from standpipe.supervisor.will import Will
@@ -105,12 +105,12 @@ async def _run(data_dir: Path, seconds: float, will: Will, lock: int) -> int:
 async def _perform(supervisor: Supervisor, data_dir: Path, seconds: float, will: Will) -> Outcome:
     """Start from the readers' end, so that nothing flows past them; then let envelopes flow, and wait for the last."""
     logs, witness = find_logs(), Witness(OWN_SOURCE)
-    plan = make_plan(UpSettings(ports="auto"), told_components(None, os.environ), data_dir, None)
+    settings = UpSettings(ports="auto", only=("doppler", "metron", "traffic_controller"))
+    plan = make_plan(settings, told_components(None, os.environ), data_dir, None)
     _say("Starting two Dopplers, the traffic controller and an agent ...")
     await supervisor.start(plan.dopplers)
-    others = plan.others_dialling({child.name: supervisor.endpoints[child.name] for child in supervisor.children})
-    agents = [_watching(each, logs) for each in others if each.room is METRON]
-    await supervisor.start(each for each in others if each.room is not METRON)
+    agents = [_watching(each, logs) for each in plan.dialling(plan.agents, supervisor.endpoints)]
+    await supervisor.start(plan.dialling(plan.others, supervisor.endpoints))
     announce(data_dir, supervisor.endpoints)
     files = len(logs.whole) + len(logs.growing)
     _say(f"Following {files} log files and the metrics of this machine for {seconds:g} s. A sample of the firehose:\n")

@@ -51,9 +51,19 @@ def up(
     dopplers: Annotated[
         int | None, typer.Option(envvar="STANDPIPE_DOPPLERS", metavar="N", help="How many Dopplers. Default: 2.")
     ] = None,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|uaa|open",
+            help="Who decides what a token is good for; the UAA is set up in \\[standpipe.auth]. Default: local.",
+        ),
+    ] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Start just these: doppler, doppler-0, metron, traffic_controller."),
+        typer.Option(
+            metavar="A,B",
+            help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy.",
+        ),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Show no table and no rates; logs go to stderr as ever.")
@@ -69,7 +79,7 @@ def up(
     """
     directory = resolve_data_dir(data_dir)
     names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
-    flags = {"ports": ports, "dopplers": dopplers, "only": names}
+    flags = {"ports": ports, "dopplers": dopplers, "only": names, "auth.mode": auth}
     try:
         plan = make_plan(load_up(config, flags), told_components(config, os.environ), directory, config)
     except ConfigError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from plumbing.auth import AuthSettings
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
 from plumbing.tls import TlsFiles
@@ -22,6 +23,25 @@ FIRST_DOPPLER_ADMIN_PORT = 14830
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A further port of a component."""
+
+    endpoint: str
+    """What it is called where ports are listed."""
+
+    setting: str
+    """The one that says where it listens, as on the command line; one in a section is left to whoever set some of it."""
+
+    port: int
+    switch: str = ""
+    """The setting that opens it, if it is closed by default."""
+
+    def is_told(self, told: Mapping[str, Any]) -> bool:
+        """Whether somebody has set it up already."""
+        return self.setting.partition(".")[0] in told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """A kind of component."""
 
@@ -33,22 +53,57 @@ class Room:
 
     port: int
     admin_port: int
+    doors: Sequence[Door] = ()
+    checks_access: bool = False
+    """Whether clients show a token: then it is told who decides what a token is good for."""
+    reports: bool = False
+    """Whether it sends its own metrics through an agent."""
 
     def place(self, told: Mapping[str, Any], index: int, *, auto: bool) -> tuple[str, str]:
         """Return where the `index`th of its kind listens, and its admin port: by default, or as `told`."""
-        listen = _listen(told.get("listen"), self.port, index, f"[{self.name}] listen", auto=auto)
+        port = self.port if index == 0 else free_ports(self.port)[index] - index
+        listen = _listen(told.get("listen"), port, index, f"[{self.name}] listen", auto=auto)
         admin = _listen(told.get("admin_listen"), self.admin_port, index, f"[{self.name}] admin_listen", auto=auto)
         return listen, admin
 
 
 DOPPLER = Room(name="doppler", leaf="doppler", port=8082, admin_port=FIRST_DOPPLER_ADMIN_PORT)
-METRON = Room(name="metron", leaf="metron", port=3458, admin_port=FIRST_ADMIN_PORT)
+METRON = Room(
+    name="metron",
+    leaf="metron",
+    port=3458,
+    admin_port=FIRST_ADMIN_PORT,
+    doors=(
+        Door(endpoint="dropsonde", setting="dropsonde.listen", port=3457, switch="dropsonde.enabled"),
+        Door(endpoint="statsd", setting="statsd.listen", port=8125, switch="statsd.enabled"),
+    ),
+)
 TRAFFIC_CONTROLLER = Room(
-    name="traffic_controller", leaf="trafficcontroller", port=8081, admin_port=FIRST_ADMIN_PORT + 1
+    name="traffic_controller",
+    leaf="trafficcontroller",
+    port=8081,
+    admin_port=FIRST_ADMIN_PORT + 1,
+    checks_access=True,
+    reports=True,
+)
+REVERSE_LOG_PROXY = Room(
+    name="reverse_log_proxy",
+    leaf="reverselogproxy",
+    port=8090,
+    admin_port=FIRST_ADMIN_PORT + 2,
+    doors=(Door(endpoint="gateway", setting="gateway.listen", port=8088, switch="gateway.enabled"),),
+    checks_access=True,
+    reports=True,
 )
 
-FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER)
+FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY)
 """The way of an envelope. They stop in this order, so that what one holds still finds the next."""
+
+
+def free_ports(first: int) -> Sequence[int]:
+    """Return the ports from `first` on that are no other component's by default: there may be many Dopplers."""
+    taken = {port for room in FLOW for port in (room.port, *(door.port for door in room.doors))} - {first}
+    return [port for port in range(first, FIRST_ADMIN_PORT) if port not in taken]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +115,10 @@ class Component:
     listen: str
     admin_listen: str
     flags: Sequence[str]
+    doors: Mapping[Door, str] = field(default_factory=dict)
+    """Where further ports are to listen."""
     dials_dopplers: bool = False
+    dials_agent: bool = False
     reads_stdin: bool = False
 
     def command(self, python: str, endpoints: Mapping[str, str], descriptors: Mapping[str, int]) -> list[str]:
@@ -70,23 +128,32 @@ class Component:
             *(python, "-P", "-m", self.room.name),  # -P: what lies in the current directory is no component of ours
             *(f"--{name}-fd={number}" for name, number in descriptors.items()),
             *(f"--name={self.name}", f"--listen={listen}", f"--admin-listen={admin}"),
+            *(_flag(door.setting, endpoints.get(door.endpoint, address)) for door, address in self.doors.items()),
+            *(f"--{door.switch}" for door in self.doors if door.switch),
             *self.flags,
         ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to start: the Dopplers first, then the others, which dial them."""
+    """What to start: first the Dopplers, then the agent, which dials them, then the others, which dial both."""
 
     dopplers: Sequence[Component]
+    agents: Sequence[Component]
     others: Sequence[Component]
     doppler_addresses: Mapping[str, str]
     """Where each Doppler is to be found, those not started here included; the true port may be another."""
 
-    def others_dialling(self, started: Mapping[str, str]) -> list[Component]:
-        """Return the others, told to dial every Doppler; `started` says where those of this run truly listen."""
-        flag = "--doppler-addresses=" + ",".join({**self.doppler_addresses, **started}.values())
-        return [replace(each, flags=(*each.flags, flag)) if each.dials_dopplers else each for each in self.others]
+    def dialling(self, components: Iterable[Component], started: Mapping[str, str]) -> list[Component]:
+        """Return components, told whom to dial; `started` says where those of this run truly listen."""
+        return [replace(each, flags=(*each.flags, *self._dialled(each, started))) for each in components]
+
+    def _dialled(self, component: Component, started: Mapping[str, str]) -> Iterator[str]:
+        if component.dials_dopplers:
+            dopplers = {name: started.get(name, address) for name, address in self.doppler_addresses.items()}
+            yield "--doppler-addresses=" + ",".join(dopplers.values())
+        if component.dials_agent and METRON.name in started:
+            yield f"--agent-address={started[METRON.name]}"
 
 
 def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | None) -> Plan:
@@ -100,13 +167,15 @@ def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | N
     elsewhere = {
         name: DOPPLER.place(told["doppler"], index, auto=auto and name in chosen)[0] for index, name in enumerate(names)
     }
+    singles = {
+        room.name: _component(room.name, room, told, data_dir, config, auto=auto, access=settings.auth)
+        for room in FLOW
+        if room is not DOPPLER and room.name in chosen
+    }
     return Plan(
         dopplers=[component for component in dopplers if component.name in chosen],
-        others=[
-            _component(room.name, room, told, data_dir, config, auto=auto)
-            for room in (METRON, TRAFFIC_CONTROLLER)
-            if room.name in chosen
-        ],
+        agents=[component for component in singles.values() if component.room is METRON],
+        others=[component for component in singles.values() if component.room is not METRON],
         doppler_addresses={name: dialable(address) for name, address in elsewhere.items()},
     )
 
@@ -125,7 +194,8 @@ def dialable(address: str) -> str:
 
 def _chosen(only: Iterable[str], dopplers: Sequence[str]) -> set[str]:
     """Return the names of the components to start."""
-    groups = {DOPPLER.name: dopplers, **{name: [name] for name in (*dopplers, METRON.name, TRAFFIC_CONTROLLER.name)}}
+    singles = [room.name for room in FLOW if room is not DOPPLER]
+    groups = {DOPPLER.name: dopplers, **{name: [name] for name in (*dopplers, *singles)}}
     wanted = list(only) or [room.name for room in FLOW]
     for name in wanted:
         if name not in groups:
@@ -134,31 +204,61 @@ def _chosen(only: Iterable[str], dopplers: Sequence[str]) -> set[str]:
 
 
 def _component(
-    name: str, room: Room, told: Told, data_dir: Path, config: Path | None, *, index: int = 0, auto: bool
+    name: str,
+    room: Room,
+    told: Told,
+    data_dir: Path,
+    config: Path | None,
+    *,
+    index: int = 0,
+    auto: bool,
+    access: AuthSettings | None = None,
 ) -> Component:
-    listen, admin_listen = room.place(told[room.name], index, auto=auto)
+    own = told[room.name]
+    listen, admin_listen = room.place(own, index, auto=auto)
     return Component(
         name=name,
         room=room,
         listen=listen,
         admin_listen=admin_listen,
-        flags=tuple(_flags(room, told[room.name], data_dir, config)),
-        dials_dopplers=room is not DOPPLER and "doppler_addresses" not in told[room.name],
-        reads_stdin="stdin" in told[room.name],
+        flags=tuple(_flags(room, own, data_dir, config, access)),
+        doors={
+            door: join_listen("127.0.0.1", 0 if auto else door.port) for door in room.doors if not door.is_told(own)
+        },
+        dials_dopplers=room is not DOPPLER and "doppler_addresses" not in own,
+        dials_agent=room.reports and "agent_address" not in own,
+        reads_stdin="stdin" in own,
     )
 
 
-def _flags(room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None) -> Iterator[str]:
+def _flags(
+    room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings | None
+) -> Iterator[str]:
     """Give a component the places of the data directory, unless it was told of others."""
     tls = TlsFiles.named(data_dir / CERTS_DIR, room.leaf)
     places = {"tls_ca": tls.ca, "tls_cert": tls.cert, "tls_key": tls.key}
     if room is METRON:
         places["checkpoint_dir"] = data_dir / CHECKPOINTS_DIR
-    if room is TRAFFIC_CONTROLLER:
-        places["tokens_dir"] = data_dir / TOKENS_DIR
     if config is not None:
         yield f"--config={config}"
-    yield from (f"--{name.replace('_', '-')}={path}" for name, path in places.items() if name not in told)
+    yield from (_flag(name, path) for name, path in places.items() if name not in told)
+    if room.checks_access and access is not None:
+        yield from _access_flags(access, told.get("auth", {}), data_dir)
+
+
+def _access_flags(access: AuthSettings, told: Any, data_dir: Path) -> Iterator[str]:
+    """Say who decides about access: what was set for all doors, save where one was told otherwise."""
+    if not isinstance(told, Mapping):
+        return  # by the environment, which tells it more than we can see here
+    common = {"tokens_dir": data_dir / TOKENS_DIR, **access.model_dump(exclude_unset=True, exclude_none=True)}
+    yield from (_flag(f"auth.{name}", value) for name, value in common.items() if name not in told)
+
+
+def _flag(setting: str, value: Any) -> str:
+    flag = f"--{setting.replace('_', '-')}"
+    if isinstance(value, bool):
+        return flag if value else f"--no-{setting.replace('_', '-')}"
+    return f"{flag}={value}"
 
 
 def _listen(told: Any, port: int, index: int, setting: str, *, auto: bool) -> str:

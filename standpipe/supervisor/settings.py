@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError
 
+from plumbing.auth import AuthSettings
 from plumbing.config import TABLES, Section
-from plumbing.setting_sources import ConfigError, from_file, settings_of, variable_of
+from plumbing.setting_sources import ConfigError, Given, from_file, settings_of, tree_of, variable_of
 
 TABLE = "standpipe"
 
@@ -31,20 +32,25 @@ class UpSettings(Section):
     """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
 
     only: tuple[str, ...] = ()
-    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`. Without any: everything."""
+    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`. Without any:
+    everything."""
+
+    auth: AuthSettings = AuthSettings()
+    """Who decides about access at every door, save one whose own table says otherwise."""
 
 
 def load_up(file: Path | None, flags: Mapping[str, Any]) -> UpSettings:
     """Read the settings of `up`; a flag that is None was not given. Raises `ConfigError`."""
     given = from_file(file, TABLE, TABLES, dict(settings_of(UpSettings))) if file else []
-    values = {".".join(one.keys): one.value for one in given}
-    values |= {name: value for name, value in flags.items() if value is not None}
+    given += [Given(tuple(name.split(".")), value, f"--{name}") for name, value in flags.items() if value is not None]
     try:
-        return UpSettings(**values)
+        return UpSettings(**tree_of(given))
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in detail["loc"])
-        where = f"flag --{name}" if flags.get(name) is not None else f"file {file} table [{TABLE}] key {name}"
+        where = f"file {file} table [{TABLE}] key {name}"
+        if flags.get(name) is not None:
+            where = f"flag --{name.removesuffix('.mode')}"
         raise ConfigError(f"{where}: {detail['msg']}, not {detail['input']!r}") from error
 
 

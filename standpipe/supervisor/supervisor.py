@@ -86,10 +86,9 @@ class Supervisor:
 
 
 async def start_all(supervisor: Supervisor, plan: Plan) -> None:
-    """Start a plan's components, the Dopplers first because the others dial them."""
-    await supervisor.start(plan.dopplers)
-    started = {child.name: supervisor.endpoints[child.name] for child in supervisor.children}
-    await supervisor.start(plan.others_dialling(started))
+    """Start a plan's components, those first whom the others dial."""
+    for components in (plan.dopplers, plan.agents, plan.others):
+        await supervisor.start(plan.dialling(components, supervisor.endpoints))
 
 
 @asynccontextmanager

@@ -119,7 +119,7 @@ def _imbalance(system: RunningUp, subscription: str) -> int:
 def _told(reader: Command) -> int:
     """How many envelopes the reader has been told of that were dropped for it."""
     notices = [each for each in reader.records if each["type"] == "counter" and each["name"] == "dropped"]
-    return sum(notice["delta"] for notice in notices if notice["tags"]["direction"] == "egress")
+    return sum(notice["delta"] for notice in notices if "subscription" in notice["tags"])
 
 
 def _repeated(reader: Command) -> int:

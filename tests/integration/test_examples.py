@@ -1,4 +1,4 @@
-"""The examples, run as real processes against a real doppler and traffic controller."""
+"""The examples, run as real processes against a real doppler and what stands behind it."""
 
 import json
 import subprocess
@@ -21,18 +21,34 @@ async def test_the_firehose_reader_prints_every_log(certs_dir: Path, tmp_path: P
     (tmp_path / "certs").symlink_to(certs_dir)
     TokenStore(tmp_path / "tokens").ensure_admin_token(time.time())
     async with running("doppler", certs_dir, drain_grace_s=0.5) as doppler:
-        settings = {"doppler_addresses": [doppler["listen"]], "tokens_dir": tmp_path / "tokens", "drain_grace_s": 0.5}
+        settings = {
+            "doppler_addresses": [doppler["listen"]],
+            "auth": {"tokens_dir": tmp_path / "tokens"},
+            "drain_grace_s": 0.5,
+        }
         async with running("traffic_controller", certs_dir, **settings) as ports:
             (tmp_path / "endpoints.json").write_text(json.dumps({"traffic_controller": ports["listen"]}))
 
-            printed = await _print_two_lines(doppler, certs_dir, tmp_path)
+            printed = await _print_two_lines("firehose_reader.py", doppler, certs_dir, tmp_path)
 
     assert printed == b"shop order 17\nshop order 18\n"
 
 
-async def _print_two_lines(doppler: Ports, certs: Path, data_dir: Path) -> bytes:
+async def test_the_grpc_reader_prints_every_log(certs_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "certs").symlink_to(certs_dir)
+    async with running("doppler", certs_dir, drain_grace_s=0.5) as doppler:
+        settings = {"doppler_addresses": [doppler["listen"]], "drain_grace_s": 0.5}
+        async with running("reverse_log_proxy", certs_dir, **settings) as ports:
+            (tmp_path / "endpoints.json").write_text(json.dumps({"reverse_log_proxy": ports["listen"]}))
+
+            printed = await _print_two_lines("grpc_reader.py", doppler, certs_dir, tmp_path)
+
+    assert printed == b"shop order 17\nshop order 18\n"
+
+
+async def _print_two_lines(example: str, doppler: Ports, certs: Path, data_dir: Path) -> bytes:
     """Run the reader, send it two logs and a counter, and return what it has printed of them."""
-    command = [sys.executable, str(EXAMPLES / "firehose_reader.py"), str(data_dir)]
+    command = [sys.executable, str(EXAMPLES / example), str(data_dir)]
     process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -51,7 +67,7 @@ async def _print_two_lines(doppler: Ports, certs: Path, data_dir: Path) -> bytes
 
 
 async def _is_subscribed(doppler: Ports, certs: Path) -> bool:
-    return "example-reader" in await accounts(doppler, certs)
+    return any(name.startswith("example-") for name in await accounts(doppler, certs))
 
 
 def _send(channel: grpc.Channel) -> None:

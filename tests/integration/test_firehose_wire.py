@@ -74,7 +74,7 @@ async def open_pipeline(certs: Path, tmp_path: Path, *, doppler: Any = None, tc:
     async with running("doppler", certs, **{"drain_grace_s": 0.5, **(doppler or {})}) as doppler_ports:
         settings = {
             "doppler_addresses": [doppler_ports["listen"]],
-            "tokens_dir": tmp_path / "tokens",
+            "auth": {"tokens_dir": tmp_path / "tokens"},
             "drain_grace_s": 0.5,
             **(tc or {}),
         }
@@ -349,7 +349,7 @@ async def test_a_second_doppler_that_comes_back_is_noticed(certs_dir: Path, tmp_
             "traffic_controller",
             certs_dir,
             doppler_addresses=[listen, address],
-            tokens_dir=tmp_path / "tokens",
+            auth={"tokens_dir": tmp_path / "tokens"},
             drain_grace_s=0.5,
         ) as ports:
             pipeline.traffic_controller = ports

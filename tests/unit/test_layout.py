@@ -4,20 +4,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests" / "unit"
-ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "standpipe")
+ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "reverse_log_proxy", "standpipe")
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
 """Files that declare and wire: whatever runs a component tests them."""
 EDGES = {
     "plumbing/egress_client.py": "tests/integration/test_feed_wire.py",
     "plumbing/egress_server.py": "tests/integration/test_doppler_wire.py",
     "plumbing/pem.py": "tests/unit/plumbing/test_tls.py",
+    "plumbing/sources_feed.py": "tests/integration/test_sources_feed_wire.py",
     "traffic_controller/websocket_server.py": "tests/integration/test_firehose_wire.py",
 }
 """Modules that are tested where they meet real sockets or files, and where that is."""
 OF_NO_ONE_MODULE = {
     "envelope/test_compiled.py",
     "envelope/test_kernel_fuzz.py",
+    "envelope/test_reference_conversions.py",
     "envelope/test_v1_and_v2_round_trips.py",
+    "envelope/test_v1_to_v2_edges.py",
+    "envelope/test_v2_to_v1_gauges.py",
+    "envelope/test_v2_to_v1_tags_and_logs.py",
+    "envelope/test_v2_to_v1_timers.py",
     "test_docs.py",
     "test_layout.py",
 }

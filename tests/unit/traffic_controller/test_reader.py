@@ -64,10 +64,11 @@ class FakeFeed:
 
     blocked = False
 
-    def __init__(self, _: Any, __: bytes, relay: Callable[[Any], Awaitable[None]]) -> None:
+    def __init__(self, relay: Callable[[Any], Awaitable[None]]) -> None:
         self._relay = relay
         self._batches: asyncio.Queue[bytes] = asyncio.Queue()
         self.confirmed = 0
+        self.keeps = True
 
     def put(self, batch: bytes) -> None:
         self._batches.put_nowait(batch)
@@ -81,14 +82,19 @@ class FakeArrival:
     def __init__(self, batch: bytes, feed: FakeFeed) -> None:
         self.batch = batch
         self._feed = feed
+        self.is_kept = feed.keeps
 
     def confirm(self) -> None:
         self._feed.confirmed += 1
 
 
+class FakeFeeds:
+    def open(self, _: Stream, relay: Callable[[Any], Awaitable[None]]) -> FakeFeed:
+        return FakeFeed(relay)
+
+
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "Feed", FakeFeed)
     monkeypatch.setattr(reader_module, "_FIRST_PONG_S", 0.03)
     monkeypatch.setattr(reader_module, "_PROBE_INTERVAL_S", 0.01)
 
@@ -101,7 +107,7 @@ def make_config(pong_timeout_s: float = 5.0) -> Config:
 @asynccontextmanager
 async def reading(client: FakeClient, *, pong_timeout_s: float = 5.0) -> AsyncIterator[tuple[Reader, FakeFeed]]:
     stream = Stream(endpoint="firehose", name="s", request=b"", keep=Keep.ALL, explain=False)
-    reader = Reader(make_config(pong_timeout_s), client, stream, None)  # type: ignore[arg-type]  # fakes
+    reader = Reader(make_config(pong_timeout_s), client, stream, FakeFeeds())  # type: ignore[arg-type]  # fakes
     feed = reader._feed
     assert isinstance(feed, FakeFeed)
     running = asyncio.ensure_future(reader.run())
@@ -178,10 +184,28 @@ def test_a_client_whose_connection_breaks_while_it_is_written_to_has_just_left()
         client = FakeClient()
         client.paused = True
         stream = Stream(endpoint="firehose", name="s", request=b"", keep=Keep.ALL, explain=False)
-        reader = Reader(make_config(), client, stream, None)  # type: ignore[arg-type]  # fakes
+        reader = Reader(make_config(), client, stream, FakeFeeds())  # type: ignore[arg-type]  # fakes
         reader._feed.put(BATCH)  # type: ignore[attr-defined]
         async with asyncio.timeout(5):
             await reader.run()
         assert reader.counts.returned == 2
+
+    asyncio.run(scenario())
+
+
+def test_what_an_original_doppler_sent_to_a_client_that_left_is_lost_and_counted() -> None:
+    async def scenario() -> None:
+        client = FakeClient()
+        async with reading(client, pong_timeout_s=0.05) as (reader, feed):
+            await until(lambda: client.pings == 1)
+            await asyncio.sleep(0.01)
+            client.answers = False
+            feed.put(BATCH)
+            await until(lambda: reader.counts.in_flight == 2)
+            feed.keeps = False
+            feed.put(BATCH)
+            await until(lambda: reader.counts.in_flight == 4)
+        account = reader.account()
+        assert (account.returned, account.dropped["unread"]) == (2, 2)
 
     asyncio.run(scenario())

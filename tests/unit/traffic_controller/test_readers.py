@@ -3,6 +3,7 @@
 from typing import Any
 
 from envelope.kinds import Keep
+from plumbing.ledger import Account
 from traffic_controller.doors import Stream
 from traffic_controller.reader import ReaderCounts
 from traffic_controller.readers import Readers
@@ -13,6 +14,9 @@ class FakeReader:
         self.stream = Stream(endpoint=endpoint, name=name, request=b"", keep=Keep.ALL, explain=False)
         self.counts = ReaderCounts()
         self.was_slow = False
+
+    def account(self) -> Account:
+        return self.counts.account(self.stream)
 
     def delivers(self, envelopes: int) -> None:
         self.counts.arrived += envelopes
@@ -63,3 +67,23 @@ def test_slow_consumers_are_counted_when_they_have_left() -> None:
         reader.was_slow = True
 
     assert readers.slow_consumers == 1
+
+
+def test_who_was_cut_off_is_told_about() -> None:
+    told: list[Stream] = []
+    readers = Readers(told.append)
+    for slow in (False, True):
+        reader = FakeReader("firehose", str(slow))
+        with enter(readers, reader):
+            reader.was_slow = slow
+
+    assert [stream.name for stream in told] == ["True"]
+
+
+def test_what_was_delivered_is_known_for_each_endpoint() -> None:
+    readers, firehose, app = Readers(), FakeReader("firehose"), FakeReader("stream")
+    with enter(readers, app):
+        with enter(readers, firehose):
+            firehose.delivers(3)
+            app.delivers(1)
+        assert (readers.delivered_at("firehose"), readers.delivered_at("stream")) == (3, 1)

@@ -88,8 +88,19 @@ def test_everything_that_was_sent_and_received_balances() -> None:
     assert [crossing.name for crossing in verdict.crossings] == [
         "agents → doppler-0",
         "agents → doppler-1",
-        "dopplers → traffic controllers",
+        "dopplers → readers",
     ]
+
+
+def test_what_strangers_sent_or_took_is_in_no_other_book() -> None:
+    doppler = _book(
+        "doppler-0",
+        _account("ingress", 10, outside=4),
+        _account("subscription", 10, name="ours"),
+        _account("subscription", 7, name="a stranger's", outside=7),
+    )
+    assert _verdict(_agent(6), doppler, _controller(10)).balanced
+    assert not _verdict(_agent(6), doppler, _controller(11)).balanced
 
 
 def test_what_was_dropped_skipped_and_held_is_accounted_for() -> None:
@@ -144,7 +155,7 @@ def test_a_loss_at_one_doppler_is_not_made_up_by_a_surplus_at_another() -> None:
 
 def test_an_envelope_lost_between_doppler_and_traffic_controller_is_missed() -> None:
     verdict = _verdict(_doppler(0, 10, subscribed=10), _controller(9))
-    assert verdict.problems == ("dopplers → traffic controllers: 1 envelope confirmed and received by nobody",)
+    assert verdict.problems == ("dopplers → readers: 1 envelope confirmed and received by nobody",)
 
 
 def test_an_envelope_that_reached_a_traffic_controller_twice_is_noticed() -> None:

@@ -5,23 +5,36 @@ import pytest
 
 import doppler
 import metron
+import reverse_log_proxy
 import traffic_controller
+from plumbing.auth import AuthSettings
 from plumbing.certs import LEAVES
-from plumbing.setting_sources import ConfigError
+from plumbing.setting_sources import ConfigError, flag_of, settings_of
 from standpipe.supervisor.plan import FLOW, Plan, dialable, make_plan
 from standpipe.supervisor.settings import UpSettings
 
 DATA = Path("/data")
-CONFIGS: dict[str, Any] = {"doppler": doppler, "metron": metron, "traffic_controller": traffic_controller}
+CONFIGS: dict[str, Any] = {
+    "doppler": doppler,
+    "metron": metron,
+    "traffic_controller": traffic_controller,
+    "reverse_log_proxy": reverse_log_proxy,
+}
 
 
 def _plan(settings: UpSettings | None = None, config: Path | None = None, **told: dict[str, Any]) -> Plan:
-    everything = {"doppler": {}, "metron": {}, "traffic_controller": {}, **told}
+    everything = {**{name: {} for name in CONFIGS}, **told}
     return make_plan(settings or UpSettings(), everything, DATA, config)
 
 
 def _listens(plan: Plan) -> dict[str, tuple[str, str]]:
-    return {each.name: (each.listen, each.admin_listen) for each in (*plan.dopplers, *plan.others)}
+    return {each.name: (each.listen, each.admin_listen) for each in (*plan.dopplers, *plan.agents, *plan.others)}
+
+
+def _flags(plan: Plan, name: str) -> tuple[str, ...]:
+    """Every flag of a component, those of its ports included."""
+    component = next(each for each in (*plan.dopplers, *plan.agents, *plan.others) if each.name == name)
+    return tuple(component.command("python", {}, {}))
 
 
 def test_by_default_everything_listens_where_the_manual_says() -> None:
@@ -30,6 +43,7 @@ def test_by_default_everything_listens_where_the_manual_says() -> None:
         "doppler-1": ("127.0.0.1:8083", "127.0.0.1:14831"),
         "metron": ("127.0.0.1:3458", "127.0.0.1:14820"),
         "traffic_controller": ("127.0.0.1:8081", "127.0.0.1:14821"),
+        "reverse_log_proxy": ("127.0.0.1:8090", "127.0.0.1:14822"),
     }
 
 
@@ -41,7 +55,9 @@ def test_rooms_know_the_ports_and_certificates_of_their_components() -> None:
 
 
 def test_any_number_of_components_is_free_of_collisions() -> None:
-    addresses = [address for pair in _listens(_plan(UpSettings(dopplers=100))).values() for address in pair]
+    plan = _plan(UpSettings(dopplers=100))
+    addresses = [address for pair in _listens(plan).values() for address in pair]
+    addresses += [address for each in (*plan.agents, *plan.others) for address in each.doors.values()]
     assert len(addresses) == len(set(addresses))
 
 
@@ -88,37 +104,78 @@ def test_a_name_that_nothing_has_is_refused() -> None:
 
 
 def test_others_dial_the_dopplers_where_they_truly_listen() -> None:
-    metron_, controller = _plan(UpSettings(ports="auto")).others_dialling({"doppler-0": "a:1", "doppler-1": "b:2"})
-    assert "--doppler-addresses=a:1,b:2" in metron_.flags
-    assert "--doppler-addresses=a:1,b:2" in controller.flags
+    plan = _plan(UpSettings(ports="auto"))
+    started = {"doppler-0": "a:1", "doppler-1": "b:2"}
+    for component in (*plan.dialling(plan.agents, started), *plan.dialling(plan.others, started)):
+        assert "--doppler-addresses=a:1,b:2" in component.flags
 
 
 def test_others_dial_dopplers_that_run_elsewhere_where_they_should_listen() -> None:
     plan = _plan(UpSettings(only=("doppler-0", "metron"), ports="auto"), doppler={"listen": "0.0.0.0:9000"})
-    (metron_,) = plan.others_dialling({"doppler-0": "127.0.0.1:4711"})
+    (metron_,) = plan.dialling(plan.agents, {"doppler-0": "127.0.0.1:4711"})
     assert "--doppler-addresses=127.0.0.1:4711,127.0.0.1:9001" in metron_.flags
 
 
 def test_doppler_addresses_that_were_set_are_left_alone() -> None:
-    (metron_, controller) = _plan(metron={"doppler_addresses": ["far:1"]}).others_dialling({})
+    plan = _plan(metron={"doppler_addresses": ["far:1"]})
+    (metron_,), others = plan.dialling(plan.agents, {}), plan.dialling(plan.others, {})
     assert not any("doppler-addresses" in flag for flag in metron_.flags)
-    assert any("doppler-addresses" in flag for flag in controller.flags)
+    assert all(any("doppler-addresses" in flag for flag in each.flags) for each in others)
+
+
+def test_readers_report_to_the_agent_there_is_unless_told_of_another() -> None:
+    plan = _plan(traffic_controller={"agent_address": "far:1"})
+    controller, proxy = plan.dialling(plan.others, {"metron": "a:3458"})
+    assert "--agent-address=a:3458" in proxy.flags
+    assert not any("agent-address" in flag for flag in controller.flags)
+    assert not any("agent-address" in flag for each in plan.dialling(plan.others, {}) for flag in each.flags)
 
 
 def test_components_are_given_the_places_of_the_data_directory() -> None:
-    metron_, controller = _plan().others
+    (metron_,), (controller, _) = _plan().agents, _plan().others
     assert metron_.flags == (
         "--tls-ca=/data/certs/ca.crt",
         "--tls-cert=/data/certs/metron.crt",
         "--tls-key=/data/certs/metron.key",
         "--checkpoint-dir=/data/checkpoints",
     )
-    assert "--tokens-dir=/data/tokens" in controller.flags
+    assert "--auth.tokens-dir=/data/tokens" in controller.flags
 
 
 def test_places_that_were_set_are_left_alone() -> None:
-    metron_, _ = _plan(config=Path("f.toml"), metron={"checkpoint_dir": "/mine", "tls_ca": "/ours"}).others
+    (metron_,) = _plan(config=Path("f.toml"), metron={"checkpoint_dir": "/mine", "tls_ca": "/ours"}).agents
     assert metron_.flags == ("--config=f.toml", *(f"--tls-{part}=/data/certs/metron.{ext}" for part, ext in _PAIR))
+
+
+def test_further_doors_are_opened_unless_somebody_set_them_up() -> None:
+    assert {"--dropsonde.listen=127.0.0.1:3457", "--dropsonde.enabled", "--statsd.listen=127.0.0.1:8125"} < set(
+        _flags(_plan(), "metron")
+    )
+    told = _plan(UpSettings(ports="auto"), metron={"statsd": {"enabled": False}})
+    assert not any("statsd" in flag for flag in _flags(told, "metron"))
+    assert "--dropsonde.listen=127.0.0.1:0" in _flags(told, "metron")
+
+
+def test_doors_are_settings_that_components_have() -> None:
+    for room in FLOW:
+        known = {flag_of(keys) for keys, _ in settings_of(CONFIGS[room.name].Config)}
+        assert {f"--{setting}" for door in room.doors for setting in (door.setting, door.switch) if setting} <= known
+
+
+def test_who_decides_about_access_is_told_to_every_door_that_was_not_told_otherwise() -> None:
+    access = AuthSettings(mode="uaa", uaa_url="https://uaa", uaa_symmetric_keys=False)
+    plan = _plan(UpSettings(auth=access), reverse_log_proxy={"auth": {"uaa_url": "https://other"}})
+    assert {"--auth.mode=uaa", "--auth.uaa-url=https://uaa", "--no-auth.uaa-symmetric-keys"} < set(
+        _flags(plan, "traffic_controller")
+    )
+    assert "--auth.mode=uaa" in _flags(plan, "reverse_log_proxy")
+    assert not any("uaa-url" in flag for flag in _flags(plan, "reverse_log_proxy"))
+    assert not any("auth" in flag for flag in _flags(plan, "metron"))
+
+
+def test_what_the_environment_says_about_access_is_left_alone() -> None:
+    plan = _plan(UpSettings(auth=AuthSettings(mode="open")), traffic_controller={"auth": "local"})
+    assert not any("auth" in flag for flag in _flags(plan, "traffic_controller"))
 
 
 _PAIR = (("cert", "crt"), ("key", "key"))
@@ -136,8 +193,8 @@ def test_a_component_asks_for_the_ports_it_had() -> None:
 
 
 def test_only_an_agent_that_was_told_so_reads_our_standard_input() -> None:
-    assert not any(each.reads_stdin for each in (*_plan().dopplers, *_plan().others))
-    assert [each.reads_stdin for each in _plan(metron={"stdin": {}}).others] == [True, False]
+    assert not any(each.reads_stdin for each in (*_plan().dopplers, *_plan().agents, *_plan().others))
+    assert [each.reads_stdin for each in _plan(metron={"stdin": {}}).agents] == [True]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""Every answer that is no stream (loggregator.md 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+
+class Refusal(Exception):
+    """A request that gets no stream: answer it with `status` and `body`."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(body.decode().strip())
+        self.status = status
+        self.body = body
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer, those of Go's `http.Error`."""
+        return {
+            "Content-Type": "text/plain; charset=utf-8",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Length": str(len(self.body)),
+        }
+
+
+def _in_json(status: int, error: str, message: str) -> Refusal:
+    """The encoder of the original ends its line, and what sends the line ends it once more."""
+    return Refusal(status, orjson.dumps({"message": message, "error": error}) + b"\n\n")
+
+
+METHOD_NOT_ALLOWED = _in_json(405, "method_not_allowed", "method not allowed")
+EMPTY_QUERY = _in_json(400, "empty_query", "query cannot be empty")
+MISSING_TYPE = _in_json(400, "missing_envelope_type", "query must provide at least one envelope type")
+NO_COUNTER_NAME = _in_json(400, "missing_counter_name", "counter.name is invalid without value")
+NO_GAUGE_NAME = _in_json(400, "missing_gauge_name", "gauge.name is invalid without value")
+STREAMING_UNSUPPORTED = _in_json(500, "streaming_unsupported", "request does not support streaming")
+STREAMING_UNAVAILABLE = _in_json(503, "streaming_unavailable", "streaming is temporarily unavailable")
+NOT_FOUND = _in_json(404, "not_found", "resource not found")
+NO_SUCH_PAGE = Refusal(404, b"404 page not found\n")
