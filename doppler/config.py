@@ -22,6 +22,9 @@ class Config(Settings, table="doppler"):
     diode_bytes: PositiveInt = 64 << 20
     """Bytes held for one subscription before the oldest are dropped."""
 
+    held_bytes: PositiveInt = 2 << 30
+    """Bytes held for all subscriptions together, about; beyond that those that hold most lose their oldest."""
+
     linger_s: NonNegativeFloat = 30.0
     """How long a named subscription is kept for a reader that went away."""
 

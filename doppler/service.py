@@ -22,7 +22,7 @@ from doppler.self_metrics import make_self_metrics
 from doppler.v1_ingress import INGESTOR, V1Ingress
 from doppler.v1_router import V1Router
 from plumbing.admin import Health, serve_admin
-from plumbing.diode import SharedDiode
+from plumbing.diode import DiodePool
 from plumbing.egress_server import EGRESS
 from plumbing.grpc_server import serve_grpc
 from plumbing.ingress_server import INGRESS, Ingress, IngressCounts
@@ -32,7 +32,7 @@ from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 from plumbing.self_metrics import SelfMetrics
 
-_EXPIRY_CHECK_S = 0.5
+_HOUSEKEEPING_S = 0.5
 
 
 async def serve(
@@ -40,7 +40,8 @@ async def serve(
 ) -> None:
     """Accept until `stop` is set, deliver what is held to the readers there are, then return."""
     incarnation = Incarnation(config.name)
-    router, v1_router = _routers(config)
+    pool = DiodePool(config.diode_capacity, config.diode_bytes, config.held_bytes)
+    router, v1_router = _routers(config, pool)
     exchange = Exchange(router, v1_router)
     counts = IngressCounts()
     ingress = Ingress(exchange.accept, counts, unary_send=False)
@@ -68,7 +69,7 @@ async def serve(
                     health=Health,
                 )
             )
-            background.start_soon(_expire_lingering, island, exchange)
+            background.start_soon(_keep_house, island, exchange, pool)
             if config.self_metrics_interval_s:
                 background.start_soon(_tell_of_itself, island, exchange, self_metrics, config.self_metrics_interval_s)
             task_status.started({"listen": address, "admin": admin})
@@ -80,16 +81,15 @@ async def serve(
         background.cancel_scope.cancel()
 
 
-def _routers(config: Config) -> tuple[Router, V1Router]:
-    make_diode = partial(SharedDiode, config.diode_capacity, config.diode_bytes)
+def _routers(config: Config, pool: DiodePool) -> tuple[Router, V1Router]:
     router = Router(
-        make_diode,
+        pool.make,
         linger_s=config.linger_s,
         max_subscriptions=config.max_subscriptions,
         now_ns=time.time_ns,
         rng=random.Random(),
     )
-    return router, V1Router(make_diode, linger_s=config.linger_s, places=router.places, now_ns=time.time_ns)
+    return router, V1Router(pool.make, linger_s=config.linger_s, places=router.places, now_ns=time.time_ns)
 
 
 def _accounts(counts: IngressCounts, v1_ingress: V1Ingress, exchange: Exchange) -> list[Account]:
@@ -106,10 +106,14 @@ def _accounts(counts: IngressCounts, v1_ingress: V1Ingress, exchange: Exchange) 
     return [ingress, own, *exchange.accounts()]
 
 
-async def _expire_lingering(island: Island, exchange: Exchange) -> None:
+async def _keep_house(island: Island, exchange: Exchange, pool: DiodePool) -> None:
+    def keep_house() -> None:
+        exchange.expire(time.monotonic())
+        pool.level()
+
     while True:
-        await trio.sleep(_EXPIRY_CHECK_S)
-        await island.call(lambda: exchange.expire(time.monotonic()))
+        await trio.sleep(_HOUSEKEEPING_S)
+        await island.call(keep_house)
 
 
 async def _tell_of_itself(island: Island, exchange: Exchange, metrics: SelfMetrics, interval_s: float) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
+from weakref import WeakSet
 
 
 class Parcel(NamedTuple):
@@ -28,6 +29,7 @@ class Diode:
     """
 
     __slots__ = (
+        "__weakref__",
         "_parcels",
         "capacity",
         "capacity_bytes",
@@ -102,13 +104,21 @@ class Diode:
         self.held_bytes -= size
         self.taken_total += count
 
+    def shrink(self, max_bytes: int) -> None:
+        """Drop the oldest until no more than `max_bytes` are held."""
+        while self.held_bytes > max_bytes:
+            self._drop_oldest()
+
     def _make_room(self) -> None:
         while (self.held > self.capacity or self.held_bytes > self.capacity_bytes) and len(self._parcels) > 1:
-            oldest = self._parcels.popleft()
-            self.held -= oldest.envelopes
-            self.held_bytes -= len(oldest.batch)
-            self.dropped_total += oldest.envelopes
-            settle([oldest])
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        oldest = self._parcels.popleft()
+        self.held -= oldest.envelopes
+        self.held_bytes -= len(oldest.batch)
+        self.dropped_total += oldest.envelopes
+        settle([oldest])
 
 
 class SharedDiode(Diode):
@@ -173,6 +183,45 @@ class SharedDiode(Diode):
             elif self._parcels:
                 self.wake()  # the turn was ours already: pass it on
             raise
+
+
+class DiodePool:
+    """Makes diodes that have a bound together, besides each its own: the fullest pay when it is reached."""
+
+    def __init__(self, capacity: int, capacity_bytes: int, total_bytes: int) -> None:
+        self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
+        self._total_bytes = total_bytes
+        self._diodes: WeakSet[SharedDiode] = WeakSet()
+
+    def make(self) -> SharedDiode:
+        """Make one more."""
+        diode = SharedDiode(self._capacity, self._capacity_bytes)
+        self._diodes.add(diode)
+        return diode
+
+    def level(self) -> None:
+        """Make the fullest drop their oldest until all together hold no more than `total_bytes`; call it now and then.
+
+        Bytes that several hold count for each, though they are in memory once.
+        """
+        level = level_of([diode.held_bytes for diode in self._diodes], self._total_bytes)
+        for diode in self._diodes:
+            diode.shrink(level)
+
+
+def level_of(sizes: Iterable[int], total: int) -> int:
+    """Say what the largest sizes have to be cut to, so that the sum is `total` at most; the largest, if it is now."""
+    largest_first = sorted(sizes, reverse=True)
+    excess = sum(largest_first) - total
+    level = largest_first[0] if largest_first else 0
+    for count, next_size in enumerate([*largest_first[1:], 0], start=1):
+        if excess <= 0:
+            break
+        step = min(level - next_size, -(-excess // count))
+        level -= step
+        excess -= step * count
+    return level
 
 
 def settle(parcels: Iterable[Parcel]) -> None:

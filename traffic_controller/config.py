@@ -67,6 +67,9 @@ class Config(Settings, table="traffic_controller"):
     diode_bytes: PositiveInt = 8 << 20
     """Bytes held for one slow app stream before the oldest are dropped."""
 
+    held_bytes: PositiveInt = 512 << 20
+    """Bytes held for all app streams together, about; beyond that those that hold most lose their oldest."""
+
     max_readers: PositiveInt = 2_000
     """WebSockets open at once; one more is answered with 503."""
 

@@ -17,9 +17,9 @@ import trio
 from plumbing.admin import Health, serve_admin
 from plumbing.agent_link import emit_through_agent, open_outbox
 from plumbing.auth import make_authority
-from plumbing.diode import SharedDiode
+from plumbing.diode import DiodePool
 from plumbing.egress_client import Dopplers
-from plumbing.island import open_island
+from plumbing.island import Island, open_island
 from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
@@ -34,6 +34,8 @@ from traffic_controller.readers import Readers
 from traffic_controller.self_metrics import make_self_metrics, slow_consumer_event
 from traffic_controller.websocket_server import WebSocketServer, serving
 
+_LEVEL_S = 0.5
+
 
 async def serve(
     config: Config, *, stop: trio.Event, task_status: trio.TaskStatus[Ports] = trio.TASK_STATUS_IGNORED
@@ -43,7 +45,8 @@ async def serve(
     outbox = open_outbox()
     readers = Readers(lambda stream: outbox.put(slow_consumer_event(stream, time.time_ns)))
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
-    app_streams = AppStreams(dopplers, partial(SharedDiode, config.diode_capacity, config.diode_bytes))
+    pool = DiodePool(config.diode_capacity, config.diode_bytes, config.held_bytes)
+    app_streams = AppStreams(dopplers, pool.make)
     authority = make_authority(config.auth)
     errands = Errands(LogCache(config) if config.log_cache_url else None, config.system_domain)
     access_log = AccessLog(config.security_event_log) if config.security_event_log else None
@@ -60,6 +63,7 @@ async def serve(
                 serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health
             )
         )
+        background.start_soon(_keep_level, island, pool)
         if config.agent_address:
             own = make_self_metrics(readers, app_streams)
             emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox)
@@ -74,3 +78,9 @@ async def serve(
         if access_log is not None:
             await island.call(access_log.close)
         background.cancel_scope.cancel()
+
+
+async def _keep_level(island: Island, pool: DiodePool) -> None:
+    while True:
+        await trio.sleep(_LEVEL_S)
+        await island.call(pool.level)

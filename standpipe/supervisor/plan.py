@@ -30,7 +30,7 @@ class Door:
     """What it is called where ports are listed."""
 
     setting: str
-    """The one that says where it listens, as on the command line; one in a section is left to whoever set some of it."""
+    """The one that says where it listens, as on the command line; a section that somebody set some of is left alone."""
 
     port: int
     switch: str = ""

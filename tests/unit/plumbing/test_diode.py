@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from plumbing.diode import Diode, Parcel, SharedDiode
+from plumbing.diode import Diode, DiodePool, Parcel, SharedDiode, level_of
 
 PARCELS = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 200)), max_size=60)
 
@@ -192,3 +192,40 @@ def test_a_closed_diode_is_drained_and_then_ends() -> None:
 
     assert len(held) == 1
     assert end == []
+
+
+@given(sizes=st.lists(st.integers(0, 1000), max_size=20), total=st.integers(0, 5000))
+def test_the_largest_are_cut_to_a_level_and_no_further_than_needed(sizes: list[int], total: int) -> None:
+    level = level_of(sizes, total)
+    cut = [min(size, level) for size in sizes]
+
+    if sum(sizes) <= total:
+        assert cut == sizes
+    else:
+        assert total - len(sizes) < sum(cut) <= total
+
+
+def test_diodes_of_a_pool_share_a_bound_and_the_fullest_pays() -> None:
+    pool = DiodePool(1000, 1000, 250)
+    noisy, quiet = pool.make(), pool.make()
+    for _ in range(50):
+        noisy.put(parcel(1, 10))
+    for _ in range(5):
+        quiet.put(parcel(1, 10))
+
+    pool.level()
+
+    assert (noisy.held_bytes, noisy.dropped_total) == (200, 30)
+    assert (quiet.held_bytes, quiet.dropped_total) == (50, 0)
+
+
+def test_a_diode_that_is_gone_takes_no_room() -> None:
+    pool = DiodePool(1000, 1000, 100)
+    gone, stays = pool.make(), pool.make()
+    stays.put(parcel(1, 100))
+    gone.put(parcel(1, 100))
+    del gone
+
+    pool.level()
+
+    assert stays.dropped_total == 0
