@@ -55,5 +55,9 @@ class Idle:
 
 PATHS = [
     Idle(name="500 idle app streams", layout=Layout(app_streams=500), without=Layout(app_streams=1)),
-    Idle(name="50 idle firehoses", layout=Layout(firehoses=50), without=Layout(firehoses=1)),
+    Idle(
+        name="500 idle app streams and 50 idle firehoses",
+        layout=Layout(app_streams=500, firehoses=50),
+        without=Layout(firehoses=1),
+    ),
 ]

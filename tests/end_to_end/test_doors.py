@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,28 +109,29 @@ def names(records: list[dict[str, Any]], source: str) -> set[str]:
     }
 
 
-def test_curl_reads_the_gateway_and_resumes_where_it_was_killed(running: RunningUp, tmp_path: Path) -> None:
-    assert shutil.which("curl"), "this test wants curl"
-    with curl(running, tmp_path / "first", "source_id=numbers&log") as first:
+def test_a_reader_of_the_gateway_resumes_where_it_was_killed(running: RunningUp, tmp_path: Path) -> None:
+    with gateway(running, tmp_path / "first", "source_id=numbers&log") as first:
         assert eventually(lambda: asked_for(running) >= 1)
         emit_numbers(running, range(500))
         assert eventually(lambda: len(events(first)) >= 1)
     last_id, before = until_last_event(tmp_path / "first")
     emit_numbers(running, range(500, 1000))
 
-    with curl(running, tmp_path / "second", "source_id=numbers&log", "-H", f"Last-Event-ID: {last_id}") as second:
+    again = f"Last-Event-ID: {last_id}"
+    with gateway(running, tmp_path / "second", "source_id=numbers&log", again) as second:
         assert eventually(lambda: len(before) + len(numbers(second)) >= 1000)
         assert before + numbers(second) == list(range(1000))
 
 
 @contextmanager
-def curl(system: RunningUp, output: Path, query: str, *more: str) -> Iterator[Path]:
-    """Run `curl -N` for the time of the block, and kill it."""
+def gateway(system: RunningUp, output: Path, query: str, *headers: str) -> Iterator[Path]:
+    """Read from the gateway in a process of its own for the time of the block, and kill it."""
     token = (system.data_dir / "tokens" / "admin").read_text()
     url = f"https://{system.endpoints['reverse_log_proxy.gateway']}/v2/read?{query}"
-    command = ["curl", "-sS", "-N", "--cacert", str(system.data_dir / "certs" / "ca.crt")]
+    ca = str(system.data_dir / "certs" / "ca.crt")
+    command = [sys.executable, "-m", "tests.end_to_end.read_stream", url, ca, f"Authorization: bearer {token}"]
     with output.open("wb") as file:
-        process = subprocess.Popen([*command, "-H", f"Authorization: bearer {token}", *more, url], stdout=file)
+        process = subprocess.Popen([*command, *headers], stdout=file)
     try:
         yield output
     finally:
@@ -158,8 +160,6 @@ def numbers(output: Path) -> list[int]:
 
 
 def numbers_of(event: str) -> list[int]:
-    from base64 import b64decode
-
     data = [line.removeprefix("data: ") for line in event.splitlines() if line.startswith("data: {")]
     return [int(b64decode(each["log"]["payload"])) for text in data for each in json.loads(text)["batch"]]
 

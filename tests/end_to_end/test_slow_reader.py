@@ -84,7 +84,9 @@ def _small(certs_dir: Path, directory: Path, *, slow_consumer_s: int) -> Iterato
     config = directory / "config.toml"
     config.write_text(
         "[doppler]\ndiode_capacity = 2000\ndiode_bytes = 2_000_000\n"
-        f"[traffic_controller]\nslow_consumer_s = {slow_consumer_s}\ngoodbye_s = 60\n"
+        "self_metrics_interval_s = 0\n"  # envelopes are counted here
+        f'[traffic_controller]\nagent_address = ""\nslow_consumer_s = {slow_consumer_s}\ngoodbye_s = 60\n'
+        '[reverse_log_proxy]\nagent_address = ""\n'
     )
     shutil.copytree(certs_dir, directory / "data" / "certs")
     with up(directory / "data", "--config", str(config)) as system:

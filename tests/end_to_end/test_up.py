@@ -22,7 +22,8 @@ import pytest
 
 from tests.end_to_end.systems import PATIENCE_S, STANDPIPE, RunningUp, eventually, is_alive, session_of, up
 
-COMPONENTS = ("doppler-0", "doppler-1", "metron", "traffic_controller")
+COMPONENTS = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller")
+DOORS = ("metron.dropsonde", "metron.statsd", "reverse_log_proxy.gateway")
 ONE = ("--only", "doppler-0", "--dopplers", "1")
 
 
@@ -41,7 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
 
 
 def test_every_component_is_there_and_well(running: RunningUp) -> None:
-    assert sorted(running.endpoints) == sorted([*COMPONENTS, *(f"{name}.admin" for name in COMPONENTS)])
+    assert sorted(running.endpoints) == sorted([*COMPONENTS, *DOORS, *(f"{name}.admin" for name in COMPONENTS)])
     assert all(running.get(name, "/healthz") == {"status": "ok"} for name in COMPONENTS)
 
 
