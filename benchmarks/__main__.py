@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from benchmarks import ceiling, idle, latency, pipeline, soak
+from benchmarks import ceiling, datagrams, idle, latency, pipeline, soak
 from benchmarks.options import Options
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import RESULTS, Result, machine, print_functions, print_remarks, print_rows, write
@@ -39,7 +39,14 @@ class Case(Protocol):
         """Measure once."""
 
 
-CASES: Sequence[Case] = (*pipeline.PATHS, *ceiling.PATHS, *latency.PATHS, *idle.PATHS, *soak.PATHS)
+CASES: Sequence[Case] = (
+    *pipeline.PATHS,
+    *ceiling.PATHS,
+    *datagrams.PATHS,
+    *latency.PATHS,
+    *idle.PATHS,
+    *soak.PATHS,
+)
 
 
 def main() -> int:

@@ -30,6 +30,8 @@ class Layout:
 
     dopplers: int = 1
     agent: bool = False
+    door: str = ""
+    """Which UDP door of the agent is sent to, one envelope in each datagram; gRPC if none is named."""
     firehose: bool = False
     app_streams: int = 0
     firehoses: int = 0
@@ -225,7 +227,8 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
         if layout.agent:
             tags = ",".join(f"{key}={value}" for key, value in AGENT_TAGS.items())
             flags = ["--doppler-addresses", addresses, "--tags", tags]
-            starting.sender(starting.component("metron", "metron", "metron", flags), "metron")
+            door = [f"--{layout.door}.enabled", f"--{layout.door}.listen", "127.0.0.1:0"] if layout.door else []
+            starting.sender(starting.component("metron", "metron", "metron", [*flags, *door]), "metron")
         else:
             starting.sender(dopplers[0], "doppler")
         yield rig
@@ -256,9 +259,12 @@ class _Starting:
 
     def sender(self, address: str, server_name: str) -> None:
         layout = self._rig.layout
+        if layout.door:
+            address = self._rig.components["metron"].endpoints[layout.door]
+            return self.worker("sender", "benchmarks.datagram_sender", address, ["--door", layout.door])
         flags = ["--server-name", server_name, "--batch-size", str(layout.batch_size)]
         flags += ["--bare"] * layout.agent + ["--stamped"] * layout.stamped + ["--acks"] * self._rig.bench.acks
-        self.worker("sender", "benchmarks.sender", address, flags)
+        return self.worker("sender", "benchmarks.sender", address, flags)
 
     def v2_reader(self, doppler: str) -> None:
         proxy = self._rig.components.get("reverse log proxy")

@@ -10,23 +10,32 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import typer
 from prometheus_client.metrics_core import Metric
 
 import doppler.metrics
 import metron.metrics
+import reverse_log_proxy.metrics
 import traffic_controller.metrics
 from doppler.router import Router
 from metron.agent import Agent
 from metron.sources import SourceCounts
+from plumbing.auth.local import OpenAuthority
 from plumbing.config import SettingRow, Settings, describe
 from plumbing.diode import SharedDiode
+from plumbing.egress_client import Dopplers
 from plumbing.ingress_server import IngressCounts
 from plumbing.metrics import Metrics
 from plumbing.setting_rows import rows_of
+from plumbing.tls import TlsFiles
+from reverse_log_proxy.gateway import Gateway
+from reverse_log_proxy.gateway.config import GatewaySettings
+from reverse_log_proxy.readers import Readers as Subscribers
 from standpipe.cli import app
 from standpipe.supervisor.settings import TABLE, UpSettings
+from traffic_controller.http_errands import Errands
 from traffic_controller.readers import Readers
 
 PAGE = Path(__file__).with_name("operations.md")
@@ -36,6 +45,7 @@ _CONFIGS: Mapping[str, type[Settings]] = {
     "metron": metron.Config,
     "doppler": doppler.Config,
     "traffic_controller": traffic_controller.Config,
+    "reverse_log_proxy": reverse_log_proxy.Config,
 }
 _SECTION = re.compile(
     r" \(loggregator\.md [^)]*\)"
@@ -55,7 +65,12 @@ def metrics_by_room() -> dict[str, list[Metric]]:
     """Give every metric of freshly made components; `every component` has those that all of them share."""
     everywhere = _families(Metrics("compiled"))
     shared = {family.name for family in everywhere}
-    rooms = {"metron": _of_metron(), "doppler": _of_doppler(), "traffic_controller": _of_traffic_controller()}
+    rooms = {
+        "metron": _of_metron(),
+        "doppler": _of_doppler(),
+        "traffic_controller": _of_traffic_controller(),
+        "reverse_log_proxy": _of_reverse_log_proxy(),
+    }
     own = {name: [each for each in _families(metrics) if each.name not in shared] for name, metrics in rooms.items()}
     return {"every component": everywhere, **own}
 
@@ -135,6 +150,17 @@ def _of_doppler() -> Metrics:
 def _of_traffic_controller() -> Metrics:
     metrics = Metrics("compiled")
     traffic_controller.metrics.expose(metrics, Readers())
+    nobody = SimpleNamespace(connections=0, turned_away=0)
+    traffic_controller.metrics.expose_doors(metrics, nobody, OpenAuthority().counts, Errands(None, ""), None)
+    return metrics
+
+
+def _of_reverse_log_proxy() -> Metrics:
+    metrics = Metrics("compiled")
+    nowhere = TlsFiles(ca=Path(), cert=Path(), key=Path())
+    dopplers = Dopplers((), nowhere, random.Random(0))
+    gateway = Gateway(GatewaySettings(), nowhere, OpenAuthority(), dopplers, drain_grace_s=0)
+    reverse_log_proxy.metrics.expose(metrics, Subscribers(dopplers, max_streams=1), dopplers, gateway)
     return metrics
 
 

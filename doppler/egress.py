@@ -16,8 +16,8 @@ from doppler.router import Router
 from doppler.subscription import Reader
 from doppler.v1_router import V1Router, parse_subscription
 from envelope.errors import DecodeError
+from envelope.framing import frames
 from envelope.selectors import parse_request
-from envelope.wire import fields
 from plumbing.egress_server import RequestRefused, batches, refused, singles
 from plumbing.grpc_server import Service
 
@@ -34,19 +34,17 @@ def v2_service(router: Router) -> Service:
 
 
 def v1_service(router: V1Router) -> Service:
-    """Give the methods to be served under the name `V1_EGRESS`, with two that old clients may still ask for."""
+    """Give the methods to be served under the name `V1_EGRESS`, with two that old clients may still ask for.
+
+    Each field of a `BatchResponse` is a whole `Response`.
+    """
     open_reader = partial(_open, parse_subscription, router.subscribe)
     return {
         "BatchSubscribe": batches(open_reader),
-        "Subscribe": singles(open_reader, responses),
+        "Subscribe": singles(open_reader, frames),
         "ContainerMetrics": refused("UNIMPLEMENTED", "container metrics are not kept here: ask the log cache"),
         "RecentLogs": refused("UNIMPLEMENTED", "recent logs are not kept here: ask the log cache"),
     }
-
-
-def responses(batch: bytes) -> list[bytes]:
-    """Cut a `BatchResponse` into one `Response` for each envelope: each of its fields is one."""
-    return [batch[field.start : field.end] for field in fields(batch)]
 
 
 def _open(parse: Callable[[bytes], R], subscribe: Callable[[R], Reader], message: bytes) -> Reader:

@@ -45,16 +45,13 @@ class Route:
 
 
 class Table:
-    """The routes of all requests that want their tags in the same form."""
+    """The routes of all requests."""
 
     def __init__(self) -> None:
         self.any_source: list[Route] = []
         self.by_source: dict[bytes, list[Route]] = {}
         self.by_name: dict[bytes | None, dict[Named, list[Route]]] = {}
         self._interested: dict[bytes | None, dict[Subscription, list[Interest]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._interested)
 
     def add(self, subscription: Subscription) -> None:
         """Route to `subscription` too; sources that it does not name are not looked at."""
@@ -81,6 +78,22 @@ class Table:
         _set(self._interested, source, self._interested[source])
 
 
+class _Forms:
+    """A batch with its tags in either form, each made when it is first wanted: those of one shard may differ in it."""
+
+    __slots__ = ("_batch", "_made")
+
+    def __init__(self, batch: bytes) -> None:
+        self._batch = batch
+        self._made: dict[bool, bytes] = {}
+
+    def wanted_by(self, subscription: Subscription) -> bytes:
+        preferred = subscription.request.preferred_tags
+        if (made := self._made.get(preferred)) is None:
+            made = self._made[preferred] = kernel.converge(self._batch, preferred)
+        return made
+
+
 class Router(Register):
     """All subscriptions of one doppler."""
 
@@ -97,25 +110,24 @@ class Router(Register):
         self._make_diode = make_diode
         self._now_ns = now_ns
         self._rng = rng
-        self._tables = {False: Table(), True: Table()}
+        self._table = Table()
 
     def route(self, batch: bytes, count: int, kinds: int) -> None:
         """Offer an admitted batch to everyone who asked for something in it."""
-        for preferred, table in self._tables.items():
-            if not table:
-                continue
-            converged = kernel.converge(batch, preferred)
+        table = self._table
+        if table.any_source:
+            whole = _Forms(batch)
             for route in table.any_source:
                 if kinds & route.kinds:
-                    self._offer(route, converged, count, kinds)
-            if table.by_source:
-                parts = kernel.split(converged, table.by_source)
-                for source, (part, part_count, part_kinds) in parts.items():
-                    for route in table.by_source[source]:
-                        if part_kinds & route.kinds:
-                            self._offer(route, part, part_count, part_kinds)
-            if table.by_name and kinds & (Kind.COUNTER | Kind.GAUGE):
-                self._route_by_name(table, converged)
+                    self._offer(route, whole, count, kinds)
+        if table.by_source:
+            for source, (part, part_count, part_kinds) in kernel.split(batch, table.by_source).items():
+                forms = _Forms(part)
+                for route in table.by_source[source]:
+                    if part_kinds & route.kinds:
+                        self._offer(route, forms, part_count, part_kinds)
+        if table.by_name and kinds & (Kind.COUNTER | Kind.GAUGE):
+            self._route_by_name(table, batch)
 
     def subscribe(self, request: Request) -> Reader:
         """Open a reader, of a subscription there is already if it is named and asks for the same.
@@ -133,20 +145,22 @@ class Router(Register):
         subscription = reader.subscription
         if subscription.request.shard_id or request.shard_id:
             raise ValueError("the request of a shared subscription cannot change")
-        self._tables[subscription.request.preferred_tags].remove(subscription)
+        self._table.remove(subscription)
         subscription.request = request
-        self._tables[request.preferred_tags].add(subscription)
+        self._table.add(subscription)
 
     @property
     def selected_sources(self) -> int:
         """Sources that some subscription asks for by name."""
-        return len({source for table in self._tables.values() for source in table.by_source})
+        return len(self._table.by_source)
 
-    def _offer(self, route: Route, batch: bytes, count: int, kinds: int) -> None:
+    def _offer(self, route: Route, forms: _Forms, count: int, kinds: int) -> None:
+        subscription = route.choose(self._rng)
+        batch = forms.wanted_by(subscription)
         if kinds & ~route.kinds:
             batch, count = kernel.select(batch, route.kinds)
             kinds &= route.kinds
-        route.choose(self._rng).offer(batch, count, kinds)
+        subscription.offer(batch, count, kinds)
 
     def _route_by_name(self, table: Table, batch: bytes) -> None:
         matches: dict[int, tuple[Route, list[bytes], Kind]] = {}
@@ -160,18 +174,18 @@ class Router(Register):
                 for route in by_name.get((kind, named), ()):
                     matches.setdefault(id(route), (route, [], kind))[1].append(piece)
         for route, pieces, kind in matches.values():
-            route.choose(self._rng).offer(b"".join(pieces), len(pieces), kind)
+            self._offer(route, _Forms(b"".join(pieces)), len(pieces), kind)
 
     def _open(self, request: Request) -> Subscription:
         name = request.shard_id or f"unnamed-{self._opened}"
         subscription = Subscription(name, request, self._make_diode, self._now_ns)
         if request.deterministic_name:
             subscription = DeterministicSubscription(name, request, self._make_diode, self._now_ns, self._rng)
-        self._tables[request.preferred_tags].add(subscription)
+        self._table.add(subscription)
         return subscription
 
     def _ended(self, subscription: Subscription) -> None:
-        self._tables[subscription.request.preferred_tags].remove(subscription)
+        self._table.remove(subscription)
 
 
 def _key(request: Request) -> object:

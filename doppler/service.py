@@ -21,7 +21,7 @@ from doppler.router import Router
 from doppler.self_metrics import make_self_metrics
 from doppler.v1_ingress import INGESTOR, V1Ingress
 from doppler.v1_router import V1Router
-from plumbing.admin import Health, serve_admin
+from plumbing.admin import start_admin
 from plumbing.diode import DiodePool
 from plumbing.egress_server import EGRESS
 from plumbing.grpc_server import serve_grpc
@@ -59,16 +59,7 @@ async def serve(
     async with open_island() as island, trio.open_nursery() as background:
         async with serve_grpc(island, config.listen, config.tls, services, grace_s=config.drain_grace_s) as address:
             books = partial(island.call, lambda: incarnation.book(_accounts(counts, v1_ingress, exchange)))
-            admin = await background.start(
-                partial(
-                    serve_admin,
-                    config.admin_listen,
-                    config.tls,
-                    registry=metrics.registry,
-                    ledger=books,
-                    health=Health,
-                )
-            )
+            admin = await start_admin(background, config, metrics, books)
             background.start_soon(_keep_house, island, exchange, pool)
             if config.self_metrics_interval_s:
                 background.start_soon(_tell_of_itself, island, exchange, self_metrics, config.self_metrics_interval_s)

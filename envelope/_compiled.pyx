@@ -20,6 +20,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 from envelope import reference
 from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2
+from envelope.v1_bounds import V1_BYTES
 
 include "_reading.pxi"
 include "_writing.pxi"
@@ -61,6 +62,15 @@ def admit(bytes batch not None):
     return b"".join(pieces), count, kinds, malformed
 
 
+cdef object on_its_own(function, bytes batch, bytes envelope, At after, tuple arguments=()):
+    """What a function makes of one envelope, which ends at `after`; a refusal names the offset in the whole batch."""
+    try:
+        return function(envelope, *arguments)
+    except DecodeError:
+        reference.spans(bytes_of(span_of(batch).at, after))  # refuses the first malformed envelope, if there is one
+        raise
+
+
 def tag(bytes batch not None, bytes defaults not None, rewrite):
     """Put `defaults` before the fields of every envelope; those that need thought go through `rewrite`."""
     cdef Span whole = span_of(batch), preset = span_of(defaults)
@@ -77,9 +87,9 @@ def tag(bytes batch not None, bytes defaults not None, rewrite):
         while at < end:
             after = next_envelope(at, end, &envelope)
             if not skim(envelope, &shape):
-                append(&w, reference.tag(bytes_of(at, after), defaults, rewrite))
+                append(&w, on_its_own(reference.tag, batch, bytes_of(at, after), after, (defaults, rewrite)))
             elif shape.kind == COUNTER or shape.source_id.size == 0 or shape.deprecated_tags:
-                append_envelope(&w, rewrite(bytes_of(envelope.at, after)))
+                append_envelope(&w, on_its_own(rewrite, batch, bytes_of(envelope.at, after), after))
             else:
                 reserve(&w, preset.size + envelope.size + MOST_HEADER)
                 w.out = put_number(w.out, 0x0A, preset.size + envelope.size)
@@ -129,9 +139,9 @@ def log_batch(lines, bytes head not None, int64_t timestamp, bint err):
         PyMem_Free(w.start)
 
 
-cdef inline tuple describe(At at, At after):
+cdef tuple describe(bytes batch, At at, At after):
     """What the reference makes of an envelope that is not ordinary: (kind, source_id, timestamp)."""
-    return reference.spans(bytes_of(at, after))[0][2:]
+    return on_its_own(reference.spans, batch, bytes_of(at, after), after)[0][2:]
 
 
 def spans(bytes batch not None):
@@ -151,7 +161,7 @@ def spans(bytes batch not None):
             source_id = bytes_of(shape.source_id.at, shape.source_id.at + shape.source_id.size)
             found.append((at - start, after - start, shape.kind, source_id, shape.timestamp))
         else:
-            found.append((at - start, after - start, *describe(at, after)))
+            found.append((at - start, after - start, *describe(batch, at, after)))
         at = after
     return found
 
@@ -188,7 +198,7 @@ def select(bytes batch not None, int kinds):
     try:
         while at < end:
             after = next_envelope(at, end, &envelope)
-            kind = shape.kind if skim(envelope, &shape) else describe(at, after)[0]
+            kind = shape.kind if skim(envelope, &shape) else describe(batch, at, after)[0]
             if kind & kinds:
                 count += 1
             else:
@@ -298,7 +308,7 @@ def split(bytes batch not None, sources):
         if pieces.pieces == pieces.room:
             pieces.grow()
         if not skim(envelope, &shape):
-            kind, source_id, _ = describe(at, after)
+            kind, source_id, _ = describe(batch, at, after)
             number = pieces.number_of(source_id, sources)
             latest.size = -1
         else:
@@ -336,7 +346,7 @@ def converge(bytes batch not None, bint preferred):
                 changed = True
             else:
                 one = bytes_of(at, after)
-                converged = reference.converge(one, preferred)
+                converged = on_its_own(reference.converge, batch, one, after, (preferred,))
                 changed |= converged is not one
                 append(&w, converged)
             at = after
@@ -385,7 +395,7 @@ cdef bint put_as_deprecated(Writer *w, Span envelope) noexcept nogil:
     return True
 
 
-def v1_frames(bytes batch not None, int keep):
+def v1_frames(bytes batch not None, int keep, Py_ssize_t limit=V1_BYTES):
     """Convert to v1, each v1 envelope in one WebSocket frame: (frames, their count, v2 envelopes that made none)."""
     cdef Span whole = span_of(batch)
     cdef At at = whole.at
@@ -397,15 +407,20 @@ def v1_frames(bytes batch not None, int keep):
     cdef Py_ssize_t made, count = 0, skipped = 0
     cdef Writer w
     if not is_framed(whole):
-        return reference.v1_frames(batch, keep)
+        return reference.v1_frames(batch, keep, limit)
+    v1.left = limit
     open_writer(&w, 2 * whole.size + 64)
     try:
         while at < end:
             after = next_envelope(at, end, &envelope)
             made = put_frames(&w, envelope, &shape, &v1, keep) if skim(envelope, &shape) else -1
             if made < 0:
-                frames, made, _ = reference.v1_frames(bytes_of(at, after), keep)
+                frames, made, _, v1.most = on_its_own(
+                    reference.v1_frames_within, batch, bytes_of(at, after), after, (keep, v1.left)
+                )
                 append(&w, frames)
+            if made:
+                v1.left -= v1.most
             count += made
             skipped += made == 0
             at = after
@@ -414,9 +429,9 @@ def v1_frames(bytes batch not None, int keep):
         PyMem_Free(w.start)
 
 
-def v1_messages(bytes batch not None):
+def v1_messages(bytes batch not None, Py_ssize_t limit=V1_BYTES):
     """Convert to v1: one serialised v1 envelope each, nothing filtered."""
-    frames, _, _ = v1_frames(batch, KEEP_LOGS | KEEP_METRICS)
+    frames, _, _ = v1_frames(batch, KEEP_LOGS | KEEP_METRICS, limit)
     return ws_payloads(frames)[0]
 
 

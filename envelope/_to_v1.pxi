@@ -44,6 +44,9 @@ cdef enum:  # the metrics a container gauge must have
     DISK_QUOTA
     CONTAINER_METRICS
 
+cdef enum:
+    OWN_BYTES = 128  # as in envelope/v1_bounds.py
+
 cdef struct Metric:
     Span name
     Span unit
@@ -54,6 +57,8 @@ cdef struct V1:
     Span known[KNOWN_TAGS]  # the values; one that is absent has no bytes
     Metric metric[MOST_TAGS]
     Py_ssize_t metrics
+    Py_ssize_t left  # how many bytes of v1 may still be made of the batch
+    Py_ssize_t most  # and of the envelope at hand
 
 cdef dict METHODS = {name.encode(): number for name, number in dropsonde_pb2.Method.items()}
 cdef dict PEER_TYPES = {name.encode(): number for name, number in dropsonde_pb2.PeerType.items()}
@@ -199,6 +204,12 @@ cdef inline Py_ssize_t most_bytes(Span envelope) noexcept nogil:
     That is what becomes of source_id, instance_id and the newlines of `forwarded`; 512 is for what v1 always has.
     """
     return 3 * envelope.size + 512
+
+
+cdef inline bint is_affordable(V1 *v1, Py_ssize_t forms, Py_ssize_t beside, Py_ssize_t metrics) noexcept nogil:
+    """Whether what is left allows for an envelope, by the bound of `v1_bounds.most_v1_bytes`."""
+    v1.most = forms * (2 * beside + OWN_BYTES) + 2 * metrics
+    return v1.most <= v1.left
 
 
 cdef unsigned char *put_base(unsigned char *out, Shape *shape, V1 *v1, int event_type, int dropped) noexcept nogil:
@@ -462,7 +473,11 @@ cdef Py_ssize_t put_gauge_frames(Writer *w, Span envelope, Shape *shape, V1 *v1,
     if not is_kept(CONTAINER_METRIC if container else VALUE_METRIC, keep):
         return 0
     if container:
+        if not is_affordable(v1, 1, envelope.size, 0):
+            return 0
         return put_frame(w, put_container(w.out + LIKELY_HEADER, shape, v1, of))
+    if not is_affordable(v1, v1.metrics, envelope.size - shape.message.size, shape.message.size):
+        return 0
     for i in range(v1.metrics):
         reserve(w, most_bytes(envelope))
         put_frame(w, put_value_metric(w.out + LIKELY_HEADER, shape, v1, &v1.metric[i]))
@@ -472,6 +487,8 @@ cdef Py_ssize_t put_gauge_frames(Writer *w, Span envelope, Shape *shape, V1 *v1,
 cdef Py_ssize_t put_frames(Writer *w, Span envelope, Shape *shape, V1 *v1, int keep) except -2:
     """Write the frames of one ordinary envelope: their number, or -1 when the reference should do it."""
     if shape.kind == BARE or shape.kind == EVENT:
+        return 0
+    if shape.kind != GAUGE and not is_affordable(v1, 1, envelope.size, 0):
         return 0
     if shape.kind == COUNTER and not is_kept(COUNTER_EVENT, keep):
         return 0

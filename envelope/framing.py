@@ -25,3 +25,8 @@ def frame(envelope: bytes) -> bytes:
 def envelopes(batch: bytes) -> list[bytes]:
     """Give the serialised envelopes of a batch, in order; raises `DecodeError` where it cannot be taken apart."""
     return [batch[field.body : field.end] for field in fields(batch) if field.tag == BATCH_TAG]
+
+
+def frames(batch: bytes) -> list[bytes]:
+    """Give each envelope of a batch as a batch of one, the very bytes it is there; `DecodeError` as `envelopes`."""
+    return [batch[field.start : field.end] for field in fields(batch) if field.tag == BATCH_TAG]

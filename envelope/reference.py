@@ -16,7 +16,8 @@ from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
-from envelope.v2_to_v1 import V1Envelope, V1Type, to_v1
+from envelope.v1_bounds import V1_BYTES, most_v1_bytes
+from envelope.v2_to_v1 import V1Envelope, V1Type, v1_forms
 from envelope.websocket_frames import frame as websocket_frame
 from envelope.websocket_frames import ws_payloads
 from envelope.wire import fields
@@ -141,20 +142,30 @@ def converge(batch: bytes, preferred: bool) -> bytes:
     return b"".join(converged) if changed else batch
 
 
-def v1_frames(batch: bytes, keep: int) -> tuple[bytes, int, int]:
-    """Convert to v1 and frame each v1 envelope for WebSocket: (frames, frame count, v2 envelopes without a frame)."""
+def v1_frames(batch: bytes, keep: int, limit: int = V1_BYTES) -> tuple[bytes, int, int]:
+    """Convert to v1 and frame each v1 envelope for WebSocket: (frames, frame count, v2 envelopes without a frame).
+
+    No more than `limit` bytes are made: an envelope that may bring them beyond it, by the bounds of
+    `envelope.v1_bounds` for it and for those that have frames already, is one without a frame.
+    """
+    frames, count, skipped, _ = v1_frames_within(batch, keep, limit)
+    return frames, count, skipped
+
+
+def v1_frames_within(batch: bytes, keep: int, limit: int) -> tuple[bytes, int, int, int]:
+    """Do what `v1_frames` does, and say last how many bytes of `limit` are taken."""
     frames: list[bytes] = []
-    skipped = 0
-    for item in _items(batch):
-        kept = [websocket_frame(v1.SerializePartialToString()) for v1 in to_v1(item.envelope) if _is_kept(v1, keep)]
-        frames += kept
-        skipped += not kept
-    return b"".join(frames), len(frames), skipped
+    skipped = taken = 0
+    for made, most in _converted(batch, limit, lambda envelope: _frames_of(envelope, keep)):
+        frames += made
+        skipped += not made
+        taken += most
+    return b"".join(frames), len(frames), skipped, taken
 
 
-def v1_messages(batch: bytes) -> list[bytes]:
-    """Convert to serialised v1 envelopes, keeping everything that has a v1 form."""
-    return [v1.SerializePartialToString() for item in _items(batch) for v1 in to_v1(item.envelope)]
+def v1_messages(batch: bytes, limit: int = V1_BYTES) -> list[bytes]:
+    """Convert to serialised v1 envelopes, keeping everything that has a v1 form, within `limit` as `v1_frames` is."""
+    return [message for made, _ in _converted(batch, limit, _messages_of) for message in made]
 
 
 def json_batch(batch: bytes) -> bytes:
@@ -199,6 +210,26 @@ def _kind_of(envelope: Envelope) -> int:
 
 def _needs_thought(item: _Item) -> bool:
     return item.kind == Kind.COUNTER or not item.envelope.source_id or bool(item.envelope.deprecated_tags)
+
+
+def _converted(
+    batch: bytes, limit: int, convert: Callable[[Envelope], list[bytes]]
+) -> Iterator[tuple[list[bytes], int]]:
+    """Convert the envelopes that may be made within `limit`, one after the other: (what each became, what it took)."""
+    for item in _items(batch):
+        most = most_v1_bytes(item.envelope, item.body)
+        made = convert(item.envelope) if most <= limit else []
+        taken = most if made else 0
+        limit -= taken
+        yield made, taken
+
+
+def _messages_of(envelope: Envelope) -> list[bytes]:
+    return [v1.SerializePartialToString() for v1 in v1_forms(envelope)]
+
+
+def _frames_of(envelope: Envelope, keep: int) -> list[bytes]:
+    return [websocket_frame(v1.SerializePartialToString()) for v1 in v1_forms(envelope) if _is_kept(v1, keep)]
 
 
 def _is_kept(v1: V1Envelope, keep: int) -> bool:

@@ -5,6 +5,8 @@ which is not among their enums' numbers and so stays an unknown field here. No r
 envelope that would leave one unset has no v1 form.
 """
 
+from collections.abc import Iterator
+
 from envelope import uuids
 from envelope.deprecated_tags import text_of
 from envelope.framing import varint
@@ -40,22 +42,28 @@ _HTTP_METHOD = b"\x28"
 
 
 def to_v1(envelope: v2.Envelope) -> list[v1.Envelope]:
-    """Return what v1 says in place of this envelope: one v1 envelope, one per metric of a gauge, or none at all."""
+    """Return what v1 says in place of this envelope: one v1 envelope, one per metric of a gauge, or none at all.
+
+    Each metric of a gauge repeats its tags; `envelope.v1_bounds` says beforehand how much that may be.
+    """
+    return list(v1_forms(envelope))
+
+
+def v1_forms(envelope: v2.Envelope) -> Iterator[v1.Envelope]:
+    """Give what `to_v1` returns, each made when it is asked for."""
     match envelope.WhichOneof("message"):
         case "log" if _tag(envelope, "__v1_type") == "Error":
-            return [_error(envelope)]
+            yield _error(envelope)
         case "log":
-            return [_log_message(envelope)]
+            yield _log_message(envelope)
         case "counter":
-            return [_counter_event(envelope)]
-        case "gauge" if _is_container_metric(envelope.gauge):
-            return [_container_metric(envelope)]
+            yield _counter_event(envelope)
+        case "gauge" if is_container_metric(envelope.gauge):
+            yield _container_metric(envelope)
         case "gauge":
-            return [_value_metric(envelope, name) for name in envelope.gauge.metrics]
+            yield from _value_metrics(envelope)
         case "timer":
-            return _http_start_stop(envelope)
-        case _:
-            return []
+            yield from _http_start_stop(envelope)
 
 
 def _base(envelope: v2.Envelope, event_type: v1.Envelope.EventType, *spent: str) -> v1.Envelope:
@@ -112,13 +120,16 @@ def _counter_event(envelope: v2.Envelope) -> v1.Envelope:
     return result
 
 
-def _value_metric(envelope: v2.Envelope, name: str) -> v1.Envelope:
-    result = _with_instance_id(_base(envelope, V1Type.ValueMetric), envelope)
-    metric: v1.ValueMetric = result.valueMetric
-    metric.name = name
-    metric.value = envelope.gauge.metrics[name].value
-    metric.unit = envelope.gauge.metrics[name].unit
-    return result
+def _value_metrics(envelope: v2.Envelope) -> Iterator[v1.Envelope]:
+    base = _with_instance_id(_base(envelope, V1Type.ValueMetric), envelope)
+    for name, gauge_value in envelope.gauge.metrics.items():
+        result = v1.Envelope()
+        result.CopyFrom(base)
+        metric: v1.ValueMetric = result.valueMetric
+        metric.name = name
+        metric.value = gauge_value.value
+        metric.unit = gauge_value.unit
+        yield result
 
 
 def _with_instance_id(result: v1.Envelope, envelope: v2.Envelope) -> v1.Envelope:
@@ -127,7 +138,7 @@ def _with_instance_id(result: v1.Envelope, envelope: v2.Envelope) -> v1.Envelope
     return result
 
 
-def _is_container_metric(gauge: v2.Gauge) -> bool:
+def is_container_metric(gauge: v2.Gauge) -> bool:
     """Tell a gauge that has all five metrics of a container, each with a unit or a value."""
     metrics = gauge.metrics
     return all(name in metrics and (metrics[name].unit or metrics[name].value != 0) for name in CONTAINER_METRICS)
@@ -153,11 +164,11 @@ def _instance_index(envelope: v2.Envelope) -> int:
     return integer(envelope.instance_id, INT32)
 
 
-def _http_start_stop(envelope: v2.Envelope) -> list[v1.Envelope]:
+def _http_start_stop(envelope: v2.Envelope) -> Iterator[v1.Envelope]:
     """Convert a timer: the one kind that may lack what v1 requires, the request's id."""
     request_id = uuids.parse(_tag(envelope, "request_id"))
     if request_id is None:
-        return []
+        return
     result = _base(envelope, V1Type.HttpStartStop, *HTTP_TAGS)
     http: v1.HttpStartStop = result.httpStartStop
     http.startTimestamp = envelope.timer.start
@@ -176,4 +187,4 @@ def _http_start_stop(envelope: v2.Envelope) -> list[v1.Envelope]:
     http.instanceIndex = integer(envelope.instance_id, INT32)
     http.instanceId = _tag(envelope, "routing_instance_id")
     http.forwarded.extend(_tag(envelope, "forwarded").split("\n"))
-    return [result]
+    yield result

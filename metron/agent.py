@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from envelope import kernel
+from envelope.kinds import Kind
 from envelope.pieces import pieces
 from envelope.tags import TagRewriter
 from plumbing.diode import Parcel, SharedDiode
@@ -21,8 +22,9 @@ from plumbing.ledger import Account
 class Agent:
     """Everything between the doors of an agent and its links to the Dopplers. Lives on the island."""
 
-    def __init__(self, tags: Mapping[str, str], diode: SharedDiode) -> None:
+    def __init__(self, tags: Mapping[str, str], diode: SharedDiode, *, logs_disabled: bool = False) -> None:
         self.diode = diode
+        self.unwanted_logs = 0
         self.doors = IngressCounts()
         self.from_sources = 0
         self.from_datagrams = 0
@@ -32,10 +34,16 @@ class Agent:
         self.links: list[LinkCounts] = []
         self._ended = LinkCounts("")
         self._rewriter = TagRewriter(tags)
+        self._logs_disabled = logs_disabled
 
-    def accept(self, batch: bytes, count: int, kinds: int) -> None:  # noqa: ARG002 - the doors' common signature
+    def accept(self, batch: bytes, count: int, kinds: int) -> None:
         """Take an admitted batch from the gRPC door."""
-        self._put(batch, count, None)
+        if self._logs_disabled and kinds & Kind.LOG:
+            batch, wanted = kernel.select(batch, Kind.ALL & ~Kind.LOG)
+            self.unwanted_logs += count - wanted
+            count = wanted
+        if count:
+            self._put(batch, count, None)
 
     def accept_from_source(self, batch: bytes, count: int, settled: Callable[[], None]) -> None:
         """Take a batch from a source of our own: a file, standard input, host metrics."""
@@ -78,6 +86,7 @@ class Agent:
                 "too_large": self.too_large,
                 "udp_overflow": self.udp_overflow,
             },
+            skipped=self.unwanted_logs,
             held=self.diode.held,
             in_flight=sum(link.window.in_flight for link in self.links),
             returned=self.returned,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator
 
 from metron.sources import DropsondeDoor, FileSource, HostMetrics, Prometheus, StatsdDoor, StdinSource
-from plumbing.config import Settings
+from plumbing.config import Settings, parse_listen
 
 
 class Config(Settings, table="metron"):
@@ -31,6 +31,9 @@ class Config(Settings, table="metron"):
 
     recycle_batches: PositiveInt = 100_000
     """Messages (plus up to 1,000 at random) after which a connection is made anew, so that load rebalances."""
+
+    logs_disabled: bool = False
+    """Whether logs that come by gRPC are left out; what comes by other doors, and other kinds, goes on."""
 
     tags: dict[str, str] = {}
     """Tags every envelope gets that has none of that name: deployment, job, index, ip ..."""
@@ -64,3 +67,10 @@ class Config(Settings, table="metron"):
 
     checkpoint_dir: Path | None = None
     """Where the positions in followed files are kept; without it, every start begins anew."""
+
+    @field_validator("doppler_addresses", "preferred_doppler_addresses")
+    @classmethod
+    def _dialable(cls, addresses: list[str]) -> list[str]:
+        for address in addresses:
+            parse_listen(address)
+        return addresses

@@ -19,7 +19,7 @@ from metron.metrics import expose
 from metron.outlet import AgentOutlet, DoorOutlet
 from metron.pool import run_pool
 from metron.sources import SourceCounts, run_doors, run_sources
-from plumbing.admin import Health, serve_admin
+from plumbing.admin import start_admin
 from plumbing.diode import SharedDiode
 from plumbing.grpc_server import serve_grpc
 from plumbing.ingress_server import INGRESS, Ingress
@@ -36,7 +36,8 @@ async def serve(
 ) -> None:
     """Accept until `stop` is set, send what is held, then return."""
     incarnation = Incarnation(config.name)
-    agent = Agent(config.tags, SharedDiode(config.diode_capacity, config.diode_bytes))
+    diode = SharedDiode(config.diode_capacity, config.diode_bytes)
+    agent = Agent(config.tags, diode, logs_disabled=config.logs_disabled)
     sources = SourceCounts()
     ingress = Ingress(agent.accept, agent.doors, unary_send=True)
     metrics = Metrics()
@@ -46,16 +47,7 @@ async def serve(
         background.start_soon(island.run, run_pool, config, agent, random.Random())
         async with serve_grpc(island, config.listen, config.tls, {INGRESS: ingress.service()}, grace_s=1.0) as address:
             books = partial(island.call, lambda: incarnation.book([agent.account(), *agent.link_accounts()]))
-            admin = await background.start(
-                partial(
-                    serve_admin,
-                    config.admin_listen,
-                    config.tls,
-                    registry=metrics.registry,
-                    ledger=books,
-                    health=Health,
-                )
-            )
+            admin = await start_admin(background, config, metrics, books)
             outlet = AgentOutlet(island, agent, config.source_window_bytes)
             async with trio.open_nursery() as reading:
                 await reading.start(partial(run_sources, config, outlet, sources, stop=stop))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
@@ -22,7 +23,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from plumbing.config import Settings
 from plumbing.http_server import Limits, serve_http
+from plumbing.metrics import Metrics
 from plumbing.tls import TlsFiles, server_context
 
 HANDSHAKE_S = 5.0
@@ -41,6 +44,13 @@ class Health:
 
 
 Ledger: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+async def start_admin(nursery: trio.Nursery, config: Settings, metrics: Metrics, ledger: Ledger) -> str:
+    """Serve a component's admin port as a task of `nursery`, as its settings say; returns the true `host:port`."""
+    serve = partial(serve_admin, registry=metrics.registry, ledger=ledger, health=Health)
+    address: str = await nursery.start(serve, config.admin_listen, config.tls)
+    return address
 
 
 async def serve_admin(

@@ -173,13 +173,13 @@ class Stream:
         self._acker.send(request)
 
     async def read_all(self, relay: Relay) -> None:
-        """Hand each message over until the stream ends; cancelled, leave in good order."""
+        """Hand each message over until the stream ends; cancelled, or failed by `relay`, leave in good order."""
         # In a task of its own: gRPC cancels the call when a read is cancelled, and then nobody hears a goodbye.
         reading = asyncio.ensure_future(self._read_all(relay))
         try:
             await asyncio.wait([reading])
             reading.result()
-        except asyncio.CancelledError:
+        except BaseException:
             await self._say_goodbye()
             raise
         finally:
@@ -224,7 +224,7 @@ class Stream:
         """Pass on what was confirmed, so that nothing dealt with is sent again."""
         self._leaving = True
         self._room.set()
-        if self._acker is None:
+        if self._acker is None or self.is_over:
             return
         try:
             async with asyncio.timeout(_GOODBYE_S):

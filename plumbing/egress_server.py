@@ -16,7 +16,8 @@ import grpc
 import structlog
 
 from envelope.errors import DecodeError
-from envelope.framing import frame
+from envelope.framing import frames
+from envelope.pieces import pieces
 from plumbing.acks import ACKS_METADATA, CHANGES_METADATA, Window, decode_ack, is_ack
 from plumbing.diode import Parcel
 from plumbing.first_of import first_of
@@ -126,7 +127,7 @@ def _singles(parcel: Parcel, messages: Callable[[bytes], Sequence[bytes]]) -> li
     found = messages(parcel.batch)
     if not found:
         return [(None, parcel)]
-    singles = [parcel._replace(batch=frame(message), envelopes=1, settled=None) for message in found]
+    singles = [parcel._replace(batch=framed, envelopes=1, settled=None) for framed in frames(parcel.batch)]
     singles[-1] = singles[-1]._replace(settled=parcel.settled)
     return list(zip(found, singles, strict=True))
 
@@ -152,13 +153,17 @@ class _Stream:
         await first_of(self._send(), self._listen())
 
     async def _send_unacknowledged(self) -> None:
-        window, reader = self._window, self._reader
+        window, reader, done = self._window, self._reader, 0
         # An original client waits for the headers before its first read.
         await self._context.send_initial_metadata(())
         while parcels := await reader.next(MESSAGE_BYTES):
-            window.sent(parcels)
-            await self._context.write(_join(parcels))
-            reader.delivered(window.acknowledge_all())
+            messages = _messages(parcels)
+            for message in messages:
+                window.sent(message)
+            for message in messages:
+                await self._context.write(_join(message))
+                done += 1
+                reader.delivered(window.acknowledge(done))
 
     async def _send(self) -> None:
         window, reader = self._window, self._reader
@@ -188,6 +193,25 @@ class _Stream:
             return
         self._reader.delivered(self._window.acknowledge(decode_ack(message)))
         self._acked.set()
+
+
+def _messages(parcels: list[Parcel]) -> list[list[Parcel]]:
+    """Say what leaves together: all of it, unless that is more than a client of gRPC's default takes, 4 MiB."""
+    if sum(len(parcel.batch) for parcel in parcels) <= MESSAGE_BYTES:
+        return [parcels]
+    return [[part] for parcel in parcels for part in _parts(parcel)]
+
+
+def _parts(parcel: Parcel) -> list[Parcel]:
+    """Cut a large parcel; one of v1 of that size is a single envelope. The last part settles the whole."""
+    if len(parcel.batch) <= MESSAGE_BYTES or parcel.envelopes == 1:
+        return [parcel]
+    parts = [
+        parcel._replace(batch=batch, envelopes=count, settled=None)
+        for batch, count in pieces(parcel.batch, MESSAGE_BYTES)
+    ]
+    parts[-1] = parts[-1]._replace(settled=parcel.settled)
+    return parts
 
 
 def _join(parcels: list[Parcel]) -> bytes:

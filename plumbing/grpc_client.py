@@ -8,7 +8,7 @@ import random
 import grpc
 
 from plumbing.grpc_server import MAX_MESSAGE_BYTES
-from plumbing.tls import TlsFiles, grpc_channel_credentials
+from plumbing.tls import TlsError, TlsFiles, grpc_channel_credentials
 
 CONNECT_TIMEOUT_S = 5.0
 LEGACY_AFTER_S = 1.0  # an original peer sends no headers before its first message
@@ -60,10 +60,15 @@ def translate(error: Exception, address: str) -> PeerUnavailable | PeerRefused:
 def open_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.aio.Channel:
     """Open a channel to `host:port` whose certificate must carry `server_name` (loggregator.md 0.1).
 
-    Call it on the island.
+    Call it on the island. Our own certificate and key are read anew; while they are being replaced they may make no
+    pair, or not be there: that too raises `PeerUnavailable`, for it may work the next time.
     """
     options = [*_CALL_OPTIONS, ("grpc.ssl_target_name_override", server_name), ("grpc.default_authority", server_name)]
-    return grpc.aio.secure_channel(address, grpc_channel_credentials(tls), options=options)
+    try:
+        credentials = grpc_channel_credentials(tls)
+    except (TlsError, OSError) as error:
+        raise PeerUnavailable(f"{address}: not dialled: {error}") from error
+    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 async def connected(channel: grpc.aio.Channel, address: str) -> None:

@@ -16,6 +16,7 @@ from plumbing.tls import TlsFiles, grpc_server_credentials
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 10 << 20  # loggregator.md 0.1: what routers and agents receive at most
+MAX_STREAMS = 4_000  # of one connection; more than readers may be, so that one too many is refused and does not wait
 MIN_PING_MS = 10_000  # clients may ping this often with no call open (loggregator.md 0.1)
 
 OPTIONS: list[tuple[str, int]] = [
@@ -28,7 +29,7 @@ OPTIONS: list[tuple[str, int]] = [
     # A peer that vanished without a word is noticed, and its streams end.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),
-    ("grpc.max_concurrent_streams", 2_000),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
 ]
 
 StreamHandler: TypeAlias = "Callable[[Any, grpc.aio.ServicerContext], Awaitable[None]]"

@@ -29,6 +29,7 @@ from plumbing.config import join_listen, parse_listen
 
 log = structlog.get_logger(__name__)
 
+_LAST_ANSWER_S = 1.0  # for a client that has said that it will say no more
 _CHUNK_BYTES = 64 << 10  # a client that takes one of these within `stalled_s` is not stalled
 
 
@@ -55,7 +56,7 @@ class Limits:
     """On one connection."""
 
     header_bytes: int = 16 << 10
-    """Of a request: its line and its headers."""
+    """Of a request's line and headers, looked at after each TLS record (16 KiB): one record is never too much."""
 
 
 @dataclass(slots=True)
@@ -67,25 +68,39 @@ class HttpCounts:
     stalled: int = 0
 
 
-class Connection(trio.abc.Stream):
-    """One client's socket: cut when the client takes nothing of what it is sent for too long."""
+class Connection:
+    """One client's TLS stream: cut when the client takes nothing of what it is sent for too long.
 
-    def __init__(self, stream: trio.SocketStream, stalled_s: float) -> None:
-        self.socket = stream.socket
+    hypercorn, which is handed this for the stream itself, says nothing to an application whose client is gone; who
+    wants to know whether something was sent looks at `is_open` afterwards.
+    """
+
+    def __init__(self, stream: trio.SSLStream[trio.SocketStream], stalled_s: float) -> None:
         self.is_open = True
         self.was_stalled = False
         self.scope = trio.CancelScope()
+        self.transport_stream = stream.transport_stream
         self._stream = stream
         self._stalled_s = stalled_s
 
     def lasts(self, seconds: float) -> None:
-        """End the connection so many seconds from now, and not when it would have ended."""
+        """End the connection so many seconds from now, and not when it would have ended otherwise."""
         self.scope.deadline = trio.current_time() + seconds
 
     def cut(self) -> None:
         """End the connection at once, whatever is on its way."""
         self.is_open = False
-        self.socket.close()
+        self.transport_stream.socket.close()
+
+    async def do_handshake(self) -> None:
+        """Agree on keys; raises `BrokenResourceError` when that fails."""
+        with self._noticing_the_end():
+            await self._stream.do_handshake()
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return what was agreed on."""
+        agreed: str | None = self._stream.selected_alpn_protocol()
+        return agreed
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send; raises `BrokenResourceError` when the client is gone or stalled."""
@@ -94,15 +109,14 @@ class Connection(trio.abc.Stream):
                 with trio.fail_after(self._stalled_s):
                     await self._stream.send_all(view[start : start + _CHUNK_BYTES])
 
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room."""
-        with self._noticing_the_end():
-            await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Receive; raises `BrokenResourceError` when the client is gone."""
         with self._noticing_the_end():
-            return await self._stream.receive_some(max_bytes)
+            received = await self._stream.receive_some(max_bytes)
+        if not received:
+            self.is_open = False
+            self.lasts(_LAST_ANSWER_S)  # hypercorn alone would wait for another request, from nobody
+        return received
 
     async def aclose(self) -> None:
         """Close the socket."""
@@ -121,7 +135,23 @@ class Connection(trio.abc.Stream):
             cause = error.__cause__
             self.was_stalled |= isinstance(cause, OSError) and cause.errno == errno.ETIMEDOUT
             self.is_open = False
+            self.lasts(0)
             raise trio.BrokenResourceError("the client is gone") from error
+
+
+class _Http11(TCPServer):
+    """Speaks HTTP/1.1 alone: hypercorn would go over to HTTP/2 with whoever asks for it, and count none of its streams.
+
+    A request to go over is a request like any other.
+    """
+
+    async def _read_data(self) -> None:
+        self.protocol.protocol._check_protocol = _stays  # type: ignore[method-assign,union-attr]
+        await super()._read_data()
+
+
+async def _stays(_: object) -> None:
+    """Raise nothing, which is how hypercorn would change protocols."""
 
 
 @dataclass(slots=True)
@@ -139,16 +169,16 @@ class _Server:
             self.counts.turned_away += 1
             await trio.aclose_forcefully(accepted)
             return
-        connection = Connection(accepted, self.limits.stalled_s)
+        over_tls = trio.SSLStream(accepted, self.context, server_side=True, https_compatible=True)
+        connection = Connection(over_tls, self.limits.stalled_s)
         connection.lasts(self.limits.connection_s)
         self.connections.add(connection)
         self.counts.open += 1
         try:
             with connection.scope:
-                over_tls = trio.SSLStream(connection, self.context, server_side=True, https_compatible=True)
-                stream = cast("trio.SSLStream[trio.SocketStream]", over_tls)  # uses its socket only
                 state = ConnectionState({"connection": connection})
-                await TCPServer(self.app, self.http, WorkerContext(None), state, stream).run()
+                stream = cast("trio.SSLStream[trio.SocketStream]", connection)
+                await _Http11(self.app, self.http, WorkerContext(None), state, stream).run()
         except Exception:
             log.exception("http_connection_failed")
         finally:

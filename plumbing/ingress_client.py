@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 BATCH_SENDER = "/loggregator.v2.Ingress/BatchSender"
 MESSAGE_BYTES = 256 << 10
 WINDOW_BYTES = 2 << 20
+STALLED_S = 30.0
+"""How long a peer may confirm nothing of what it was sent; one that lives confirms at once."""
 
 
 @dataclass(slots=True)
@@ -116,7 +118,8 @@ class IngressStream:
         self._window = counts.window = Window()
         self._acks = False
         self._room = asyncio.Event()
-        self._ended = False
+        self._half_closed = False
+        self._patience = asyncio.timeout(None)
 
     async def open(self) -> None:
         """Find out whether the peer acknowledges."""
@@ -130,14 +133,24 @@ class IngressStream:
     async def send_from(self, diode: SharedDiode, recycle_after: int = 0) -> None:
         """Send what `diode` holds until it is closed and drained, then wait until all of it has arrived.
 
-        Raises `Recycled` after `recycle_after` messages (0: never), `PeerUnavailable` when the stream ends early.
+        Raises `Recycled` after `recycle_after` messages (0: never), `PeerUnavailable` when the stream ends early, or
+        when the peer stalls: its machine may answer pings, and keep the connection, though nobody reads.
         """
+        try:
+            async with self._patience:
+                await self._send_and_listen(diode, recycle_after)
+        except TimeoutError as error:
+            raise PeerUnavailable(f"{self._counts.address}: nothing confirmed for {STALLED_S:g} s") from error
+
+    async def _send_and_listen(self, diode: SharedDiode, recycle_after: int) -> None:
         sender = asyncio.ensure_future(self._send(diode, recycle_after))
         listener = asyncio.ensure_future(self._listen())
         try:
             await asyncio.wait([sender, listener], return_when=asyncio.FIRST_COMPLETED)
             if sender.done():
                 recycle = sender.result()
+                self._half_closed = True
+                self._be_patient()
                 await self._call.done_writing()
                 await listener
                 self._check_all_arrived()
@@ -162,10 +175,14 @@ class IngressStream:
         window, counts = self._window, self._counts
         messages = 0
         while parcels := await diode.next(MESSAGE_BYTES):
+            waits_already = window.in_flight
             window.sent(parcels)
+            if not waits_already:
+                self._be_patient()
             await self._call.write(b"".join([parcel.batch for parcel in parcels]))
             if not self._acks and not self._call.done():  # a write on a call that has just ended fails in silence
                 counts.delivered += window.acknowledge_all()
+                self._be_patient()
             while window.in_flight_bytes > WINDOW_BYTES:
                 self._room.clear()
                 await self._room.wait()
@@ -184,7 +201,13 @@ class IngressStream:
             except DecodeError as error:
                 raise PeerRefused(f"{self._counts.address}: {error}") from error
             self._acks = True  # headers may come late, if the peer is starved: it was none of the originals
+            self._be_patient()
             self._room.set()
+
+    def _be_patient(self) -> None:
+        """Give the peer some time from now to confirm what is in flight, or to end the stream; else all the time."""
+        waits = self._half_closed or self._window.in_flight
+        self._patience.reschedule(asyncio.get_running_loop().time() + STALLED_S if waits else None)
 
     def _check_all_arrived(self) -> None:
         if self._window.in_flight:

@@ -71,15 +71,15 @@ class ClientStreams:
     async def _receive(self, take: Callable[[bytes], None], _: object, context: grpc.aio.ServicerContext) -> None:
         await self.refuse_if_closing(context)
         acker = None
-        if ACKS_METADATA in tuple(context.invocation_metadata() or ()):
-            await context.send_initial_metadata((ACKS_METADATA,))
-            acker = Acker(context.write)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
         self._counts.streams += 1
         try:
             try:
+                if ACKS_METADATA in tuple(context.invocation_metadata() or ()):
+                    await context.send_initial_metadata((ACKS_METADATA,))
+                    acker = Acker(context.write)
                 await self._read_all(context, take, acker)
             except asyncio.CancelledError:
                 if not self._closing:

@@ -34,7 +34,8 @@ class Account:
     """Taken back from broken streams, to be sent again: no part of the balance, but some of it may arrive twice."""
 
     outside: int = 0
-    """Exchanged with strangers, who keep no books: some of a door's `received`, of a subscription's `delivered`."""
+    """Exchanged with strangers, who keep no books: some of a subscription's `delivered`, of a door's or a reader's
+    `received`."""
 
     @property
     def balance(self) -> int:

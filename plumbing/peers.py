@@ -64,14 +64,15 @@ class _Lookup:
     def __init__(self, addresses: tuple[str, ...], preferred: tuple[str, ...]) -> None:
         self._addresses = addresses
         self._preferred = preferred
+        self._known: dict[str, set[str]] = {}
         self._misses = MISSES - 1
         """Lookups since a preferred name resolved; at the start one is enough to use the others."""
 
     async def peers(self) -> set[str]:
         """Give every `ip:port` that is wanted now; none if that cannot be told at present."""
         if not self._preferred:
-            return await resolve_all(self._addresses)
-        if found := await resolve_all(self._preferred):
+            return await resolve_all(self._addresses, self._known)
+        if found := await resolve_all(self._preferred, self._known):
             if self._misses >= MISSES:
                 log.info("peers_preferred", addresses=self._preferred)
             self._misses = 0
@@ -81,13 +82,19 @@ class _Lookup:
             return set()
         if self._misses == MISSES:
             log.warning("peers_preferred_unresolved", addresses=self._preferred, instead=self._addresses)
-        return await resolve_all(self._addresses)
+        return await resolve_all(self._addresses, self._known)
 
 
-async def resolve_all(addresses: Iterable[str]) -> set[str]:
-    """Give every `ip:port` behind several `host:port`."""
-    found = await asyncio.gather(*(resolve(address) for address in addresses))
-    return set().union(*found)
+async def resolve_all(addresses: Collection[str], known: dict[str, set[str]]) -> set[str]:
+    """Give every `ip:port` behind several `host:port`; empty when none of them resolves now.
+
+    While others do, one that does not stands for what it did before: `known`, which is brought up to date.
+    """
+    found = dict(zip(addresses, await asyncio.gather(*map(resolve, addresses)), strict=True))
+    known.update({address: peers for address, peers in found.items() if peers})
+    if not any(found.values()):
+        return set()
+    return set().union(*(known.get(address, set()) for address in addresses))
 
 
 async def resolve(address: str) -> set[str]:

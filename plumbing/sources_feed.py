@@ -16,6 +16,8 @@ from envelope.selectors import make_request
 from plumbing.egress_client import Dopplers, Relay, Stream, keep_reading
 from plumbing.peers import one_task_each
 
+_PAUSE_PER_SOURCE_S = 100e-6  # a change costs a Doppler 16 µs for each source there is
+
 
 class SourcesFeed:
     """The envelopes of some kinds that some sources send. Lives on the island."""
@@ -27,18 +29,31 @@ class SourcesFeed:
         self._sources: frozenset[str] = frozenset()
         self._streams: set[Stream] = set()
         self._changed: set[asyncio.Event] = set()
+        self._next_change: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
 
     def ask_for(self, sources: Iterable[str]) -> None:
-        """Read these sources from now on, and no others."""
-        self._sources = frozenset(sources)
-        for stream in self._streams:
-            stream.change(self._request(self._sources))
+        """Read these sources from now on, and no others; where there are very many, in a moment."""
+        wanted = frozenset(sources)
+        if wanted == self._sources:
+            return
+        self._sources = wanted
+        if self._next_change is None:
+            self._next_change = asyncio.get_running_loop().call_at(self._not_before, self._change)
         for changed in self._changed:
             changed.set()
 
     async def run(self) -> None:
         """Stay subscribed at every Doppler and hand each message to the relay, until cancelled."""
         await one_task_each(self._dopplers.addresses, self._keep_reading)
+
+    def _change(self) -> None:
+        self._next_change = None
+        self._not_before = asyncio.get_running_loop().time() + len(self._sources) * _PAUSE_PER_SOURCE_S
+        if self._streams:
+            request = self._request(self._sources)
+            for stream in self._streams:
+                stream.change(request)
 
     async def _keep_reading(self, address: str) -> None:
         await keep_reading(self._dopplers, address, self._read)
@@ -83,7 +98,8 @@ class SourcesFeed:
     async def _read_one(self, address: str, source: str) -> None:
         async with self._dopplers.stream(address) as stream:
             await stream.open(self._request([source]))
-            await stream.read_all(self._relay)
+            if not stream.takes_changes:  # else it was late to say so, and can be asked for all of them together
+                await stream.read_all(self._relay)
 
     def _request(self, sources: Iterable[str]) -> bytes:
         """Ask for sources; `make_request` would take none for all."""

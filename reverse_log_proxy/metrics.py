@@ -22,8 +22,11 @@ def expose(metrics: Metrics, readers: Readers, dopplers: Dopplers, gateway: Gate
     def books() -> Account:
         return total_of(readers, gateway)
 
+    def came() -> int:
+        return books().received + books().returned
+
     room = "reverse_log_proxy"
-    metrics.counter(f"{room}_envelopes_received_total", "Envelopes taken in.", lambda: books().received)
+    metrics.counter(f"{room}_envelopes_received_total", "Envelopes taken in.", came)
     metrics.counter(f"{room}_envelopes_delivered_total", "Envelopes sent.", lambda: books().delivered)
     metrics.counter(f"{room}_envelopes_skipped_total", "Malformed envelopes.", lambda: books().skipped)
     metrics.counter(

@@ -56,6 +56,7 @@ class Reader:
         self._delivered = 0
         self._returned = 0
         self._unread = 0
+        self._outside = 0
 
     def start(self) -> None:
         """Subscribe at every Doppler, until `leave`."""
@@ -104,16 +105,21 @@ class Reader:
             held=self._waiting.held,
             in_flight=self.window.in_flight,
             returned=self._returned,
+            outside=self._outside,
         )
 
     async def _relay(self, arrival: Arrival) -> None:
-        if self._closing:
+        if self._closing and arrival.is_kept:
             return
         batch, count, malformed = readable(arrival.batch, self._preferred_tags)
         if malformed:
             log.warning("malformed_envelopes_skipped", count=malformed, size=len(arrival.batch))
         self._arrived += count + malformed
         self._skipped += malformed
+        self._outside += 0 if arrival.is_kept else count + malformed
+        if self._closing:
+            self._unread += count
+            return
         kind = Parcel if arrival.is_kept else Unkept
         if len(batch) > MESSAGE_BYTES:
             *parts, (batch, count) = pieces(batch, MESSAGE_BYTES)  # a client of gRPC's default takes 4 MiB

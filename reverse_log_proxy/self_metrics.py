@@ -17,7 +17,7 @@ def make_self_metrics(
 ) -> SelfMetrics:
     """Name the original's metrics; `books` are those of all subscribers together."""
     metrics = SelfMetrics(ORIGIN, SOURCE_ID)
-    metrics.counter("ingress", lambda: books().received, protocol="grpc")
+    metrics.counter("ingress", lambda: books().received + books().returned, protocol="grpc")
     metrics.counter("egress", lambda: books().delivered)
     metrics.counter("dropped", lambda: books().dropped_total, direction="egress")
     metrics.counter("rejected_streams", rejected)

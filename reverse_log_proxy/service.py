@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from envelope.framing import envelopes
-from plumbing.admin import Health, serve_admin
+from plumbing.admin import start_admin
 from plumbing.agent_link import emit_through_agent, open_outbox
 from plumbing.auth import make_authority
 from plumbing.egress_client import Dopplers
@@ -56,11 +56,7 @@ async def serve(
             ports = {"listen": address}
             if gateway:
                 ports["gateway"] = await doors.start(partial(gateway.serve, island, stop=stop))
-            admin = await background.start(
-                partial(
-                    serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health
-                )
-            )
+            admin = await start_admin(background, config, metrics, books)
             if config.agent_address:
                 own = make_self_metrics(
                     lambda: total_of(readers, gateway), lambda: len(readers), lambda: readers.rejected, dopplers

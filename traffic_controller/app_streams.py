@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import structlog
@@ -22,6 +22,7 @@ from envelope.errors import DecodeError
 from envelope.kinds import Kind
 from plumbing.diode import Parcel, SharedDiode
 from plumbing.egress_client import Arrival, Dopplers
+from plumbing.egress_server import WINDOW_BYTES
 from plumbing.ledger import Account
 from plumbing.sources_feed import SourcesFeed
 
@@ -40,10 +41,12 @@ class AppStreams:
         self.received = 0
         self.delivered = 0
         self.skipped = 0
+        self.outside = 0
         self._make_diode = make_diode
         self._tails: dict[bytes, list[Tail]] = {}
         self._feed = SourcesFeed(dopplers, KINDS, self._hand_out)
         self._feeding: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def tail(self, app: str, relay: Callable[[Tailed], Awaitable[None]]) -> Tail:
         """Make a tail of one app; it reads nothing before it runs."""
@@ -63,6 +66,12 @@ class AppStreams:
                 del self._tails[app]
             self._ask()
 
+    async def close(self) -> None:
+        """Read nothing more, and wait until every Doppler has heard what was handed out."""
+        self._stop_feeding()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
     def account(self) -> Account:
         """Show the books of the feed: what the Dopplers gave, and whether there was still a tail for it."""
         return Account(
@@ -71,6 +80,7 @@ class AppStreams:
             received=self.received,
             delivered=self.delivered,
             skipped=self.skipped,
+            outside=self.outside,
         )
 
     def _ask(self) -> None:
@@ -78,10 +88,26 @@ class AppStreams:
         self._feed.ask_for(app.decode() for app in self._tails)
         if self._tails and self._feeding is None:
             self._feeding = asyncio.ensure_future(self._feed.run())
-            self._feeding.add_done_callback(_log_failure)
-        elif not self._tails and self._feeding is not None:
+            self._feeding.add_done_callback(self._feed_ended)
+        elif not self._tails:
+            self._stop_feeding()
+
+    def _stop_feeding(self) -> None:
+        if self._feeding is not None:
+            self._leaving.add(self._feeding)
             self._feeding.cancel()
             self._feeding = None
+
+    def _feed_ended(self, feeding: asyncio.Task[None]) -> None:
+        """End every tail with a feed that ended by itself: clients come back, and what waits for ever helps nobody."""
+        self._leaving.discard(feeding)
+        if feeding is not self._feeding:
+            return
+        self._feeding = None
+        log.error("app_streams_feed_failed", exc_info=None if feeding.cancelled() else feeding.exception())
+        for tails in self._tails.values():
+            for tail in tails:
+                tail.diode.close()
 
     async def _hand_out(self, arrival: Arrival) -> None:
         try:
@@ -97,6 +123,7 @@ class AppStreams:
         self.received += count
         self.delivered += wanted
         self.skipped += count - wanted
+        self.outside += 0 if arrival.is_kept else count
         arrival.confirm()
 
 
@@ -105,10 +132,12 @@ class Tailed:
     """Envelopes of one app, as `Reader` wants them. The Dopplers have their confirmation already."""
 
     batch: bytes
+    _tail: Tail = field(repr=False)
     is_kept: ClassVar[bool] = False
 
     def confirm(self) -> None:
-        """Do nothing: nobody waits for it."""
+        """Make room for more in the tail's window."""
+        self._tail.read(self.batch)
 
 
 class Tail:
@@ -121,19 +150,26 @@ class Tail:
         self.diode = diode
         self._streams = streams
         self._relay = relay
+        self._unread_bytes = 0
+        self._room = asyncio.Event()
 
     @property
     def blocked(self) -> bool:
         """Whether envelopes wait for the client."""
         return bool(self.diode)
 
+    def read(self, batch: bytes) -> None:
+        """The client has read a batch."""
+        self._unread_bytes -= len(batch)
+        self._room.set()
+
     async def run(self) -> None:
-        """Relay what the app sends, until cancelled."""
+        """Relay what the app sends, a window at most ahead of what was read, until cancelled or the feed has failed."""
         with self._streams.tailed_by(self):
             while parcels := await self.diode.next(_PARCEL_BYTES):
-                await self._relay(Tailed(b"".join([parcel.batch for parcel in parcels])))
-
-
-def _log_failure(feeding: asyncio.Task[None]) -> None:
-    if not feeding.cancelled() and (error := feeding.exception()):
-        log.error("app_streams_feed_failed", error=repr(error), exc_info=error)
+                tailed = Tailed(b"".join([parcel.batch for parcel in parcels]), self)
+                self._unread_bytes += len(tailed.batch)
+                await self._relay(tailed)
+                while self._unread_bytes > WINDOW_BYTES:
+                    self._room.clear()
+                    await self._room.wait()

@@ -80,4 +80,7 @@ class Config(Settings, table="traffic_controller"):
     """How long a client may take to send the head of its request, and then its body (loggregator.md 3.1)."""
 
     max_requests: PositiveInt = 2_000
-    """Connections at once that are not answered yet; one more is answered with 503."""
+    """Connections at once that speak TLS and are not answered yet; one more is answered with 503."""
+
+    max_connections: PositiveInt = 5_000
+    """Connections at once of whatever kind, those that do not speak TLS yet included; one more is closed."""

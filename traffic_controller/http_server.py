@@ -39,7 +39,7 @@ from traffic_controller.http_upgrade import handshake, refuse_upgrade
 
 log = structlog.get_logger(__name__)
 
-_MAX_AHEAD_BYTES = 64 << 10  # what a client may send before its answer
+_MAX_AHEAD_BYTES = 16 << 10  # what a client may send before its answer, and one read of 64 KiB
 _LINGER_S = 0.5  # as Go's server does: an answer is lost with a connection that is closed on unread bytes
 _MAX_SHOWN = 256
 
@@ -128,6 +128,9 @@ class FrontDoor:
         self._has_seat = has_seat
         self._visitors: set[Visitor] = set()
         self._undecided: set[Visitor] = set()
+
+    def __len__(self) -> int:
+        return len(self._visitors)
 
     def receive(self, hand_over: HandOver) -> Visitor:
         """Return the protocol of a new connection."""

@@ -2,9 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from plumbing.auth import AuthorityCounts
+from plumbing.auth.metrics import expose_authority
 from plumbing.ledger import Account
 from plumbing.metrics import Metrics
+from traffic_controller.access_log import AccessLog
+from traffic_controller.http_errands import Errands
 from traffic_controller.readers import Readers
+
+
+class Visited(Protocol):
+    """A server that counts its connections."""
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+
+    @property
+    def turned_away(self) -> int:
+        """How many were too many."""
+
+
+def expose_doors(
+    metrics: Metrics, server: Visited, counts: AuthorityCounts, errands: Errands, access_log: AccessLog | None
+) -> None:
+    """Register what is known of those who come, and of those who are asked on their behalf."""
+    metrics.gauge("traffic_controller_connections", "Open connections of clients.", lambda: server.connections)
+    metrics.counter(
+        "traffic_controller_connections_refused_total", "Connections beyond the limit.", lambda: server.turned_away
+    )
+    metrics.counter(
+        "traffic_controller_log_cache_failures_total",
+        "Questions that the log cache did not answer.",
+        lambda: errands.log_cache_failures,
+    )
+    metrics.counter(
+        "traffic_controller_access_log_failures_total",
+        "Lines that could not be written to the security event log.",
+        lambda: access_log.failures if access_log else 0,
+    )
+    expose_authority(metrics, "traffic_controller", counts)
 
 
 def expose(metrics: Metrics, readers: Readers) -> None:
@@ -13,7 +52,11 @@ def expose(metrics: Metrics, readers: Readers) -> None:
     def books() -> Account:
         return readers.total()
 
-    metrics.counter("traffic_controller_envelopes_received_total", "Envelopes taken in.", lambda: books().received)
+    metrics.counter(
+        "traffic_controller_envelopes_received_total",
+        "Envelopes taken in.",
+        lambda: books().received + books().returned,
+    )
     metrics.counter("traffic_controller_envelopes_delivered_total", "Envelopes sent.", lambda: books().delivered)
     metrics.counter(
         "traffic_controller_envelopes_skipped_total",

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from envelope import kernel
 from envelope.errors import DecodeError
@@ -49,6 +51,7 @@ class ReaderCounts:
     skipped: int = 0
     in_flight: int = 0
     returned: int = 0
+    outside: int = 0
     frames: int = 0
     bytes: int = 0
     diode: SharedDiode | None = None
@@ -56,16 +59,20 @@ class ReaderCounts:
     left_behind: int = 0
     unread: int = 0
 
-    def gone(self, unkept: int = 0) -> None:
+    def gone(self, unconfirmed: Iterable[Sent]) -> None:
         """The client has left: what it did not confirm is the Dopplers' again, or (of an app) nobody's any more.
 
-        `unkept` envelopes of it came from original Dopplers, which keep nothing: they are lost.
+        What came from original Dopplers, which keep nothing, is lost.
         """
-        if self.diode is None:
-            self.unread += unkept
-            self.returned += self.in_flight - unkept
-        else:
-            self.skipped += self.in_flight
+        for sent in unconfirmed:
+            if self.diode is not None:
+                self.skipped += sent.envelopes
+            elif sent.batch.is_kept:
+                self.returned += sent.envelopes
+            else:
+                self.skipped += sent.skipped
+                self.unread += sent.envelopes - sent.skipped
+        if self.diode is not None:
             self.left_behind = self.diode.clear()
         self.in_flight = 0
 
@@ -83,6 +90,7 @@ class ReaderCounts:
             held=held,
             in_flight=self.in_flight,
             returned=self.returned,
+            outside=self.outside,
         )
 
 
@@ -101,6 +109,14 @@ class Batch(Protocol):
         """It has read them."""
 
 
+class Sent(NamedTuple):
+    """A batch that was written, how many envelopes it holds, and how many of them had no form to be written in."""
+
+    batch: Batch
+    envelopes: int
+    skipped: int
+
+
 class Reader:
     """One client, from upgrade to close."""
 
@@ -112,7 +128,7 @@ class Reader:
         self._feed = feeds.open(stream, self._relay)
         self.counts = ReaderCounts(diode=self._feed.diode if isinstance(self._feed, Tail) else None)
         self._probe_interval_s = _PROBE_INTERVAL_S if self.counts.diode is None else _TAIL_PROBE_INTERVAL_S
-        self._in_flight: deque[tuple[Batch, int]] = deque()
+        self._in_flight: deque[Sent] = deque()
         self._something_in_flight = asyncio.Event()
         self._much_in_flight = asyncio.Event()
         self._unread_bytes = 0
@@ -135,7 +151,7 @@ class Reader:
         except (ConnectionClosed, ConnectionError) as gone:
             log.info("reader_gone", stream=self.stream.name, reason=str(gone))
         finally:
-            self.counts.gone(sum(envelopes for batch, envelopes in self._in_flight if not batch.is_kept))
+            self.counts.gone(self._in_flight)
 
     async def _relay(self, arrival: Batch) -> None:
         """Write ready-made frames, past the library's per-message path: 0.4 µs a frame instead of 31."""
@@ -147,16 +163,17 @@ class Reader:
             log.warning("malformed_batch_skipped", size=len(arrival.batch), error=str(error))
             frames, frame_count, skipped, envelopes = b"", 0, 1, 1
         counts.arrived += envelopes
-        counts.skipped += skipped
-        counts.in_flight += envelopes - skipped
+        counts.in_flight += envelopes
+        if counts.diode is None and not arrival.is_kept:
+            counts.outside += envelopes
         counts.frames += frame_count
         counts.bytes += len(frames)
-        self._in_flight.append((arrival, envelopes - skipped))
+        self._in_flight.append(Sent(arrival, envelopes, skipped))
         self._something_in_flight.set()
         self._unread_bytes += len(arrival.batch)
         if self._unread_bytes >= PROMPT_BYTES:
             self._much_in_flight.set()
-        if frames:
+        if frames and connection.state is State.OPEN and not connection.transport.is_closing():
             connection.transport.write(frames)
             if connection.paused:
                 await connection.drain()
@@ -179,9 +196,10 @@ class Reader:
 
     def _confirm(self, messages: int) -> None:
         for _ in range(messages):
-            arrival, envelopes = self._in_flight.popleft()
+            arrival, envelopes, skipped = self._in_flight.popleft()
             self.counts.in_flight -= envelopes
-            self.counts.delivered += envelopes
+            self.counts.delivered += envelopes - skipped
+            self.counts.skipped += skipped
             self._unread_bytes -= len(arrival.batch)
             arrival.confirm()
         if not self._in_flight:

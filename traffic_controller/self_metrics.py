@@ -35,5 +35,5 @@ def slow_consumer_event(stream: Stream, now_ns: Callable[[], int]) -> Parcel:
 
 
 def _ingress(readers: Readers, app_streams: AppStreams) -> int:
-    firehoses = sum(account.received for account in readers.accounts() if account.kind == "reader")
-    return firehoses + app_streams.received
+    firehoses = [account for account in readers.accounts() if account.kind == "reader"]
+    return sum(account.received + account.returned for account in firehoses) + app_streams.received

@@ -14,7 +14,7 @@ from functools import partial
 
 import trio
 
-from plumbing.admin import Health, serve_admin
+from plumbing.admin import start_admin
 from plumbing.agent_link import emit_through_agent, open_outbox
 from plumbing.auth import make_authority
 from plumbing.diode import DiodePool
@@ -29,7 +29,7 @@ from traffic_controller.config import Config
 from traffic_controller.feeds import Feeds
 from traffic_controller.http_errands import Errands
 from traffic_controller.log_cache_client import LogCache
-from traffic_controller.metrics import expose
+from traffic_controller.metrics import expose, expose_doors
 from traffic_controller.readers import Readers
 from traffic_controller.self_metrics import make_self_metrics, slow_consumer_event
 from traffic_controller.websocket_server import WebSocketServer, serving
@@ -53,16 +53,13 @@ async def serve(
     server = WebSocketServer(config, authority, readers, Feeds(dopplers, app_streams), errands, access_log)
     metrics = Metrics()
     expose(metrics, readers)
+    expose_doors(metrics, server, authority.counts, errands, access_log)
 
     async with open_island() as island, serving(island, server) as address, trio.open_nursery() as background:
         books = partial(
             island.call, lambda: incarnation.book([readers.total(), app_streams.account(), *readers.accounts()])
         )
-        admin = await background.start(
-            partial(
-                serve_admin, config.admin_listen, config.tls, registry=metrics.registry, ledger=books, health=Health
-            )
-        )
+        admin = await start_admin(background, config, metrics, books)
         background.start_soon(_keep_level, island, pool)
         if config.agent_address:
             own = make_self_metrics(readers, app_streams)
@@ -72,6 +69,7 @@ async def serve(
 
         await stop.wait()
         await island.run(server.close)
+        await island.run(app_streams.close)
         await island.run(dopplers.close)
         await island.run(errands.close)
         await island.run(authority.close)

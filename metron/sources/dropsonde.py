@@ -40,14 +40,16 @@ class DropsondeParser:
     """
 
     def __init__(self, tags: Mapping[str, str], max_counters: int, counts: DoorCounts) -> None:
-        self._home = {name: tags.get(name, "") for name in _HOME}
+        home = v1.Envelope()
+        for name in _HOME:
+            setattr(home, name, tags.get(name, ""))
+        self._home = home.SerializePartialToString()
         self._totals = Remembered(max_counters, 0, counts)
 
     def __call__(self, datagram: bytes, now_ns: int) -> Parsed:  # noqa: ARG002 - a v1 envelope has a time of its own
         """Return a batch of one, or what is wrong with the datagram."""
-        envelope = v1.Envelope()
         try:
-            envelope.ParseFromString(datagram)
+            envelope = v1.Envelope.FromString(self._home + datagram)  # of two values the last one wins: its own
         except ProtobufDecodeError:
             return Parsed.refused("no protobuf message")
         fault = _fault_of(envelope)
@@ -57,12 +59,9 @@ class DropsondeParser:
         return Parsed(frame(to_v2(envelope).SerializeToString()), envelopes=1)
 
     def _complete(self, envelope: v1.Envelope) -> None:
-        """Fill in what the original fills in: the source_id, where it comes from, and a counter's total."""
+        """Fill in what the original fills in, beside where it comes from: the source_id, and a counter's total."""
         if not envelope.tags["source_id"]:  # asking for it makes it, empty
             envelope.tags["source_id"] = _text(envelope.origin)
-        for name, value in self._home.items():
-            if not envelope.HasField(name):
-                setattr(envelope, name, value)
         if envelope.eventType == v1.Envelope.CounterEvent:
             self._count(envelope)
 

@@ -147,7 +147,10 @@ class UdpDoor:
         self._complaint = _Complaint()
 
     async def run(self, *, stop: trio.Event) -> None:
-        """Receive until `stop` is set, and then once more what had come by then (at most 128 bursts)."""
+        """Receive until `stop` is set, and then once more what had come by then (at most 128 bursts).
+
+        Cancelled, it hands over what it has read and leaves the rest.
+        """
         with self._socket:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._receive)
@@ -155,6 +158,7 @@ class UdpDoor:
                 await stop.wait()
                 nursery.cancel_scope.cancel()
             for _ in range(_LAST_BURSTS):
+                await trio.lowlevel.checkpoint()
                 burst = read_burst(self._socket)
                 await self._pass_on(burst)
                 if burst.is_all:

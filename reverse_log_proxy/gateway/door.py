@@ -193,7 +193,9 @@ class _Answer:
         """Pass on, and take note."""
         self._status = message.get("status", self._status)
         self._bytes += len(message.get("body", b""))
-        await self._send(message)
+        is_last = message["type"] == "http.response.body" and not message.get("more_body")
+        with trio.CancelScope(shield=is_last):  # or the news of its end would end it before the server knows of it
+            await self._send(message)
 
     def log(self) -> None:
         """Write the line: the fields of a combined log. No header that may hold a token is among them."""

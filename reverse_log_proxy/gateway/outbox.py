@@ -42,8 +42,10 @@ class _Counts:
     arrived: int = 0
     delivered: int = 0
     skipped: int = 0
+    held: int = 0
     returned: int = 0
     unread: int = 0
+    outside: int = 0
 
 
 class Outbox:
@@ -64,6 +66,8 @@ class Outbox:
             log.warning("malformed_envelopes_skipped", count=malformed, size=len(arrival.batch))
         self._counts.arrived += envelopes + malformed
         self._counts.skipped += malformed
+        self._counts.held += envelopes
+        self._counts.outside += 0 if arrival.is_kept else envelopes + malformed
         self._waiting.append(_Part(arrival, batch, envelopes))
 
     def next(self) -> Event | None:
@@ -97,9 +101,10 @@ class Outbox:
                 self._counts.unread += part.envelopes
         self._in_doubt = ()
         self._waiting.clear()
+        self._counts.held = 0
 
     def account(self) -> Account:
-        """Show the books; what stayed with the Dopplers is in theirs."""
+        """Show the books; what stayed with the Dopplers is in theirs. They balance on the thread that writes."""
         counts = self._counts
         return Account(
             account=self.name,
@@ -108,9 +113,10 @@ class Outbox:
             delivered=counts.delivered,
             dropped={"unread": counts.unread},
             skipped=counts.skipped,
-            held=_envelopes(self._waiting),
+            held=counts.held,
             in_flight=_envelopes(self._in_doubt),
             returned=counts.returned,
+            outside=counts.outside,
         )
 
     def _form(self) -> Event | None:
@@ -132,6 +138,7 @@ class Outbox:
         except DecodeError as error:
             part = self._waiting.popleft()
             log.warning("batch_without_json_skipped", count=part.envelopes, size=len(part.batch), error=str(error))
+            self._counts.held -= part.envelopes
             self._counts.skipped += part.envelopes
             self._confirm([part.arrival])
             return None
@@ -142,6 +149,7 @@ class Outbox:
         json = kernel.json_batch(batch)
         for _ in parts:
             self._waiting.popleft()
+        self._counts.held -= _envelopes(parts)
         self._in_doubt = parts
         if batch:
             return self._history.add(batch, json)

@@ -22,6 +22,7 @@ from reverse_log_proxy.gateway.sessions import Sessions
 
 _HANDSHAKE_S = 5.0
 _HEADERS_S = 2.0
+_CONNECTION_S = 120.0  # until a stream begins: for what the authority may take over a thousand sources
 _REQUESTS = 1000
 _HEADER_BYTES = 64 << 10  # of a query that names a thousand sources
 
@@ -75,7 +76,7 @@ class Gateway:
             handshake_s=_HANDSHAKE_S,
             idle_s=_HEADERS_S,
             stalled_s=config.slow_reader_s,
-            connection_s=config.stream_timeout_s,
+            connection_s=_CONNECTION_S,
             connections=config.max_connections,
             requests=_REQUESTS,
             header_bytes=_HEADER_BYTES,

@@ -221,7 +221,7 @@ def _component(
         room=room,
         listen=listen,
         admin_listen=admin_listen,
-        flags=tuple(_flags(room, own, data_dir, config, access)),
+        flags=(*_flags(room, own, data_dir, config, access), *_index_tag(room, own, index)),
         doors={
             door: join_listen("127.0.0.1", 0 if auto else door.port) for door in room.doors if not door.is_told(own)
         },
@@ -244,6 +244,12 @@ def _flags(
     yield from (_flag(name, path) for name, path in places.items() if name not in told)
     if room.checks_access and access is not None:
         yield from _access_flags(access, told.get("auth", {}), data_dir)
+
+
+def _index_tag(room: Room, told: Mapping[str, Any], index: int) -> Iterator[str]:
+    """Let the Dopplers' own metrics be told apart, as those of the original are."""
+    if room is DOPPLER and "tags" not in told:
+        yield _flag("tags", f"index={index}")
 
 
 def _access_flags(access: AuthSettings, told: Any, data_dir: Path) -> Iterator[str]:

@@ -11,7 +11,9 @@ from plumbing.tls import client_context
 def main(url: str, ca: str, *headers: str) -> None:
     """Read until killed, or until the server ends the answer."""
     pairs = [tuple(header.split(": ", 1)) for header in headers]
-    with httpx.stream("GET", url, headers=pairs, verify=client_context(Path(ca)), trust_env=False, timeout=None) as answer:
+    with httpx.stream(
+        "GET", url, headers=pairs, verify=client_context(Path(ca)), trust_env=False, timeout=None
+    ) as answer:
         for chunk in answer.iter_raw():
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()

@@ -21,6 +21,8 @@ from plumbing.tls import TlsFiles, client_context
 
 STANDPIPE = [sys.executable, "-m", "standpipe"]
 PATIENCE_S = 30.0
+FIREHOSE, SUBSCRIBER = "firehose", "subscriber"
+"""What a reader is called in the books of a traffic controller, and of a reverse log proxy."""
 
 
 class RunningUp:
@@ -258,10 +260,10 @@ def accounts(system: RunningUp, component: str, name: str) -> list[dict[str, Any
     return [account for account in book["accounts"] if account["account"] == name]
 
 
-def is_settled(system: RunningUp, subscription: str) -> bool:
+def is_settled(system: RunningUp, subscription: str, *, reader: str = FIREHOSE) -> bool:
     """Whether nothing is on its way from the agent to a subscription's readers; looks down the flow."""
     flow = [("metron", "agent"), *((name, subscription) for name in dopplers(system))]
-    flow.append(("traffic_controller", f"firehose {subscription}"))
+    flow.append(("traffic_controller" if reader == FIREHOSE else "reverse_log_proxy", f"{reader} {subscription}"))
     for component, name in flow:
         found = accounts(system, component, name)
         if not found or any(account["held"] or account["in_flight"] for account in found):

@@ -15,13 +15,18 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.subscribers import subscriber, v1_subscriber
 from tests.end_to_end.systems import (
+    FIREHOSE,
+    SUBSCRIBER,
     Command,
     RunningUp,
     accounts,
+    dopplers,
     eventually,
     firehose,
     is_settled,
+    is_subscribed,
     load,
     run_command,
     up,
@@ -103,6 +108,52 @@ def test_a_killed_agent_fails_the_sender_which_knows_what_was_confirmed(running:
     assert len(set(sending.lines(count)) - set(seen)) <= put - passed_on
 
 
+def test_a_killed_reverse_log_proxy_loses_nothing(running: RunningUp) -> None:
+    with subscriber(running, WATCH) as reader:
+        assert eventually(lambda: is_subscribed(running, WATCH))
+        with load(running, "load", per_second=PER_SECOND) as sending:
+            assert eventually(lambda: len(reader.lines) >= PER_SECOND)
+            _kill(running, "reverse_log_proxy")
+            _comes_back(running, "reverse_log_proxy")
+            so_far = len(reader.lines)
+            assert eventually(lambda: len(reader.lines) >= so_far + PER_SECOND)
+            assert sending.finish() == 0, sending.emit.errors
+        sent = set(sending.lines())
+        assert eventually(lambda: sent <= set(reader.lines))
+        said = _settled_books(running, reader=SUBSCRIBER)
+
+        seen = Counter(reader.lines)
+    _only_the_death_is_remarked(said, "reverse_log_proxy")
+    assert set(seen) == sent
+    twice = (seen - Counter(sent)).total()
+    assert twice <= sum(_account(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
+
+
+def test_a_killed_doppler_harms_no_v1_subscriber_of_another(running: RunningUp) -> None:
+    with v1_subscriber(running, "doppler-0", WATCH) as dying, v1_subscriber(running, "doppler-1", WATCH) as staying:
+        assert eventually(lambda: all(accounts(running, name, f"v1 {WATCH}") for name in dopplers(running)))
+        with load(running, "load", per_second=PER_SECOND) as sending:
+            assert eventually(lambda: min(len(dying.lines), len(staying.lines)) >= PER_SECOND // 4)
+            _kill(running, "doppler-0")
+            so_far = len(staying.lines)
+            assert eventually(lambda: len(staying.lines) >= so_far + PER_SECOND)
+            _comes_back(running, "doppler-0")
+            so_far = len(dying.lines)
+            assert eventually(lambda: len(dying.lines) >= so_far + PER_SECOND // 4)
+            assert sending.finish() == 0, sending.emit.errors
+
+        def everything_was_read() -> bool:
+            (books,) = accounts(running, "doppler-1", f"v1 {WATCH}")
+            return len(staying.lines) + staying.others == books["received"] == books["delivered"]
+
+        assert eventually(everything_was_read)
+        ledger = run_command(running.data_dir, "ledger", "--json")
+    assert ledger.returncode == 0, ledger.stdout
+    _only_the_death_is_remarked(json.loads(ledger.stdout), "doppler-0")
+    assert len(staying.lines) == len(set(staying.lines))
+    assert set(staying.lines) | set(dying.lines) <= set(sending.lines())
+
+
 def _kill(system: RunningUp, component: str) -> None:
     """Kill a component whose book has been kept, and wait until that is noticed."""
     born, pid = system.get(component, "/ledger")["started_at"], system.pid(component)
@@ -121,9 +172,9 @@ def _goes_on(reader: Command, lines: int) -> None:
     assert eventually(lambda: len(reader.messages("load")) >= so_far + lines), reader.errors
 
 
-def _settled_books(system: RunningUp) -> Any:
+def _settled_books(system: RunningUp, *, reader: str = FIREHOSE) -> Any:
     """What `standpipe ledger` says once nothing is on its way, and it says that the books balance."""
-    assert eventually(lambda: is_settled(system, WATCH))
+    assert eventually(lambda: is_settled(system, WATCH, reader=reader))
     ledger = run_command(system.data_dir, "ledger", "--json")
     assert ledger.returncode == 0, ledger.stdout
     return json.loads(ledger.stdout)

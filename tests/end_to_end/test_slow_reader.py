@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.end_to_end.subscribers import subscriber, v1_subscriber
 from tests.end_to_end.systems import (
     Command,
     RunningUp,
@@ -17,6 +18,7 @@ from tests.end_to_end.systems import (
     eventually,
     firehose,
     is_settled,
+    is_subscribed,
     load,
     run_command,
     up,
@@ -76,6 +78,35 @@ def test_who_is_slow_for_too_long_is_cut_off_and_told_why(certs_dir: Path, tmp_p
         assert (_dropped(system, "healthy"), _repeated(healthy)) == (0, 0)
         ledger = run_command(system.data_dir, "ledger")
     assert ledger.returncode == 0, ledger.stdout
+
+
+def test_a_slow_v1_subscriber_is_told_how_many_it_lost_and_one_of_the_proxy_loses_none(
+    certs_dir: Path, tmp_path: Path
+) -> None:
+    with (
+        _small(certs_dir, tmp_path, slow_consumer_s=60) as system,
+        v1_subscriber(system, "doppler-0", "slow") as slow,
+        subscriber(system, "healthy") as healthy,
+    ):
+        assert eventually(lambda: accounts(system, "doppler-0", "v1 slow") and is_subscribed(system, "healthy"))
+        slow.may_read.clear()
+        with load(system, "load", per_second=PER_SECOND) as sending:
+            assert eventually(lambda: _dropped(system, "v1 slow") >= AT_LEAST)
+            assert sending.finish() == 0, sending.emit.errors
+        slow.may_read.set()
+        sent = sending.lines()
+        assert eventually(lambda: len(healthy.lines) >= len(sent))
+
+        def everything_was_read() -> bool:
+            (books,) = accounts(system, "doppler-0", "v1 slow")
+            return len(slow.lines) + slow.others == books["delivered"] and not books["held"]
+
+        assert eventually(everything_was_read)
+        dropped = _dropped(system, "v1 slow")
+        ledger = run_command(system.data_dir, "ledger")
+    assert ledger.returncode == 0, ledger.stdout
+    assert (slow.dropped, len(set(slow.lines))) == (dropped, len(slow.lines))
+    assert Counter(healthy.lines) == Counter(sent)
 
 
 @contextmanager

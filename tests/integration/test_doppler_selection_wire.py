@@ -32,7 +32,7 @@ def subscribe(channel: grpc.Channel, *selectors: v2.Selector, **request: Any) ->
         "/loggregator.v2.Egress/BatchedReceiver",
         request_serializer=v2.EgressBatchRequest.SerializeToString,
         response_deserializer=v2.EnvelopeBatch.FromString,
-    )(v2.EgressBatchRequest(selectors=selectors, use_preferred_tags=True, **request))
+    )(v2.EgressBatchRequest(**{"selectors": selectors, "use_preferred_tags": True, **request}))
     stream.initial_metadata()
     return stream
 
@@ -71,6 +71,7 @@ def gauge(*names: str) -> v2.Envelope:
 
 
 async def test_an_envelope_that_matches_two_selectors_arrives_twice(channel: grpc.Channel) -> None:
+    """Trap of 2.2: duplicates."""
     stream = await in_thread(subscribe, channel, v2.Selector(log={}), v2.Selector(source_id="x", log={}))
 
     await in_thread(send, channel, log("x"), log("y"))
@@ -129,6 +130,27 @@ async def test_readers_of_one_shard_share_only_where_their_selectors_meet(channe
     )
     logs_and_counters.cancel()
     only_logs.cancel()
+
+
+async def test_readers_of_one_shard_share_though_each_wants_its_tags_in_another_form(channel: grpc.Channel) -> None:
+    """As while a nozzle is being upgraded: old and new share, and each envelope goes to one of them."""
+    old, new = [
+        await in_thread(subscribe, channel, v2.Selector(log={}), shard_id="s", use_preferred_tags=preferred)
+        for preferred in (False, True)
+    ]
+    everyone = await in_thread(subscribe, channel, v2.Selector(log={}))
+
+    for number in range(60):
+        await in_thread(send, channel, v2.Envelope(tags={"n": str(number)}, log={}))
+
+    await in_thread(read, everyone, 60)
+    shares = [list((await in_thread(next, stream)).batch) for stream in (old, new)]
+    assert all(envelope.deprecated_tags and not envelope.tags for envelope in shares[0])
+    assert all(envelope.tags and not envelope.deprecated_tags for envelope in shares[1])
+    first, second = {each.deprecated_tags["n"].text for each in shares[0]}, {each.tags["n"] for each in shares[1]}
+    assert first.isdisjoint(second)
+    for stream in (old, new, everyone):
+        stream.cancel()
 
 
 async def test_a_deterministic_name_binds_a_counter_to_one_reader_by_its_hash(channel: grpc.Channel) -> None:

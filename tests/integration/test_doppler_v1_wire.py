@@ -116,6 +116,7 @@ def texts(payloads: Iterable[bytes]) -> list[bytes]:
 
 
 async def test_what_is_pushed_reaches_a_v1_subscriber_as_the_very_bytes_and_is_answered(channel: grpc.Channel) -> None:
+    """Trap of section 9: Go takes an enum's 0 for a method and a peer type, Python's enums are closed."""
     stream = await in_thread(batch_subscribe, channel)
     sent = [log(b"1").SerializeToString() + b"\xfa\x7f\x01x", counter("c").SerializeToString(), odd_http()]
 
@@ -188,6 +189,7 @@ async def test_v1_envelopes_reach_a_v2_subscriber_converted(channel: grpc.Channe
 
 
 async def test_v2_envelopes_reach_v1_subscribers_in_as_many_forms_as_they_have(channel: grpc.Channel) -> None:
+    """Trap of 2.6: a timer without a valid request_id vanishes. An event has no form either, a gauge one per metric."""
     stream = await in_thread(batch_subscribe, channel)
     metrics = {"a": v2.GaugeValue(value=1), "b": v2.GaugeValue(value=2)}
 
@@ -280,6 +282,26 @@ async def test_subscribe_sends_one_envelope_to_a_message(channel: grpc.Channel) 
 
     assert texts([(await in_thread(next, stream)).payload for _ in range(2)]) == [b"1", b"2"]
     stream.cancel()
+
+
+async def test_what_a_subscribe_stream_did_not_deliver_reaches_the_next_reader_as_the_very_bytes(
+    channel: grpc.Channel, doppler: Ports, certs_dir: Path
+) -> None:
+    request = plumbing.SubscriptionRequest(shardID="nozzle").SerializeToString()
+    stuck = channel.unary_stream("/plumbing.Doppler/Subscribe")(request)
+    await in_thread(stuck.initial_metadata)
+    sent = [log(b"%d" % at + b"x" * 20_000).SerializeToString() for at in range(1000)]
+    await in_thread(push, channel, sent)
+    stuck.cancel()
+
+    async def given_back() -> bool:
+        return bool((await accounts(doppler, certs_dir))["v1 nozzle"]["held"])
+
+    await eventually(given_back)
+    held = (await accounts(doppler, certs_dir))["v1 nozzle"]["held"]
+    next_one = await in_thread(partial(batch_subscribe, channel, shardID="nozzle"))
+    assert await in_thread(read, next_one, held) == sent[-held:]
+    next_one.cancel()
 
 
 @pytest.mark.parametrize("method", ["ContainerMetrics", "RecentLogs"])

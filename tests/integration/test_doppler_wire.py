@@ -1,5 +1,6 @@
 """A doppler as original agents and subscribers see it: plain gRPC clients, generated messages (reference 1.8, 2)."""
 
+import queue
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import grpc
 import pytest
 import trio
+from pydantic import ValidationError
 
+from doppler import Config
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
 from tests.running import accounts, dial, eventually, get, running
@@ -138,6 +141,75 @@ async def test_a_message_of_50_mib_is_refused_and_nobody_else_is_harmed(
     await in_thread(batch_sender(channel), iter([batch(b"after")]))
 
     assert await in_thread(read, stream, 1) == [b"after"]
+    stream.cancel()
+
+
+def of_size(size: int) -> v2.EnvelopeBatch:
+    """Make a batch of 100 envelopes that is so many bytes long."""
+    payloads = [b"x" * (size // 100 - 40)] * 99
+    rest = size - batch(*payloads, b"x" * 100_000).ByteSize()
+    sized = batch(*payloads, b"x" * (100_000 + rest))
+    assert sized.ByteSize() == size
+    return sized
+
+
+async def test_ten_mib_are_taken_and_one_byte_more_ends_the_stream_alone(
+    channel: grpc.Channel, doppler: Ports, certs_dir: Path
+) -> None:
+    """What a router receives at most (0.1); what came before on the stream has arrived, and the next stream works."""
+    stream = await in_thread(subscribe, channel)
+    await in_thread(batch_sender(channel), iter([of_size(10 << 20)]))
+    assert len(await in_thread(read, stream, 100)) == 100
+
+    before: queue.SimpleQueue[v2.EnvelopeBatch | None] = queue.SimpleQueue()
+    sending = batch_sender(channel).future(iter(before.get, None))
+    before.put(batch(b"before"))
+    assert await in_thread(read, stream, 1) == [b"before"]
+    before.put(of_size((10 << 20) + 1))
+    with pytest.raises(grpc.RpcError) as error:
+        await in_thread(sending.result)
+    before.put(None)
+    await in_thread(batch_sender(channel), iter([batch(b"after")]))
+
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await in_thread(read, stream, 1) == [b"after"]
+    ingress = (await accounts(doppler, certs_dir))["ingress"]
+    assert (ingress["received"], ingress["dropped"]) == (102, {"malformed": 0})
+    stream.cancel()
+
+
+async def test_a_packed_message_may_not_be_longer_than_another(channel: grpc.Channel) -> None:
+    stream = await in_thread(subscribe, channel)
+    packed = partial(batch_sender(channel), compression=grpc.Compression.Gzip)
+
+    with pytest.raises(grpc.RpcError) as error:
+        await in_thread(packed, iter([batch(b"0" * (50 << 20))]))
+    await in_thread(packed, iter([batch(b"short")]))
+
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await in_thread(read, stream, 1) == [b"short"]
+    stream.cancel()
+
+
+@pytest.mark.parametrize("size", ["diode_capacity", "diode_bytes"])
+def test_a_doppler_has_buffers_though_nobody_says_how_large(size: str) -> None:
+    """Trap of 1.8: the original has no default for its buffers, and one of 0 crashes at the first write."""
+    assert Config.model_fields[size].default > 0
+    with pytest.raises(ValidationError, match=size):
+        Config(**{size: 0})
+
+
+@pytest.mark.parametrize("preferred", [True, False])
+async def test_a_large_batch_comes_in_messages_that_every_client_takes(channel: grpc.Channel, preferred: bool) -> None:
+    """Clients of gRPC's default take 4 MiB, routers and agents 10: tags in their old form make this one longer."""
+    stream = await in_thread(partial(subscribe, channel, use_preferred_tags=preferred))
+    envelopes = [v2.Envelope(tags={"n": str(n)}, log={"payload": b"x" * 100}) for n in range(80_000)]
+    sent = v2.EnvelopeBatch(batch=envelopes)
+    assert sent.ByteSize() > 9_000_000
+
+    await in_thread(batch_sender(channel), iter([sent]))
+
+    assert await in_thread(read, stream, len(envelopes)) == [b"x" * 100] * len(envelopes)
     stream.cancel()
 
 

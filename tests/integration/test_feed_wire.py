@@ -38,9 +38,9 @@ class Fed:
 
 
 @asynccontextmanager
-async def feeding(certs: Path, *addresses: str) -> AsyncIterator[Fed]:
+async def feeding(certs: Path, *addresses: str, fed: Fed | None = None) -> AsyncIterator[Fed]:
     """Keep a feed of the subscription `s` for the time of the block."""
-    fed = Fed()
+    fed = fed or Fed()
     dopplers = Dopplers(addresses, TlsFiles.named(certs, "trafficcontroller"), random.Random(1))
     feed = Feed(dopplers, make_request(Kind.LOG, shard_id="s"), fed.relay)
 
@@ -92,6 +92,26 @@ async def test_a_feed_that_leaves_confirms_what_it_has_dealt_with(certs_dir: Pat
         assert (books["delivered"], books["held"], books["in_flight"]) == (2, 0, 0)
 
 
+async def test_a_feed_whose_relay_fails_confirms_what_was_dealt_with_before(certs_dir: Path) -> None:
+    class Failing(Fed):
+        async def relay(self, arrival: Arrival) -> None:
+            if len(self.payloads) == 2:
+                raise ConnectionResetError("the client has gone")
+            await super().relay(arrival)
+
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        with pytest.RaisesGroup(ConnectionResetError):
+            async with feeding(certs_dir, doppler["listen"], fed=Failing()) as fed:
+                await readers_are(doppler, certs_dir, 1)
+                for count, payload in enumerate([b"1", b"2", b"3"]):
+                    await fed.wait_for(count)
+                    await send(doppler, certs_dir, payload)
+                await trio.sleep_forever()
+
+        books = (await accounts(doppler, certs_dir))["s"]
+        assert (books["delivered"], books["returned"]) == (2, 1)
+
+
 async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
     certs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +119,7 @@ async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
     async with running("doppler", certs_dir) as staying, running("doppler", certs_dir) as going:
         known = {staying["listen"], going["listen"]}
 
-        async def resolve_all(_: object) -> set[str]:
+        async def resolve_all(*_: object) -> set[str]:
             return set(known)
 
         monkeypatch.setattr(peers, "resolve_all", resolve_all)

@@ -39,7 +39,7 @@ def log(payload: bytes) -> v2.Envelope:
 
 
 @contextmanager
-def original_router(certs: Path) -> Iterator[tuple[str, list[v2.Envelope]]]:
+def original_router(certs: Path, leaf: str = "doppler") -> Iterator[tuple[str, list[v2.Envelope]]]:
     """A router that answers a BatchSender once, when the agent has finished, and sends no headers before."""
     received: list[v2.Envelope] = []
     arrived = threading.Lock()
@@ -57,7 +57,7 @@ def original_router(certs: Path) -> Iterator[tuple[str, list[v2.Envelope]]]:
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("loggregator.v2.Ingress", {"BatchSender": handler}),)
     )
-    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, "doppler")))
+    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, leaf)))
     server.start()
     try:
         yield f"127.0.0.1:{port}", received
@@ -80,6 +80,64 @@ async def test_an_original_router_gets_everything_and_no_message_it_does_not_kno
 
     assert [envelope.log.payload for envelope in received] == [b"1", b"2"] * 10
     assert all(envelope.tags["job"] == "cell" for envelope in received)
+
+
+async def test_a_router_whose_certificate_names_another_gets_nothing(certs_dir: Path) -> None:
+    """The name that an agent demands of a router is `doppler` (0.1)."""
+    with original_router(certs_dir, leaf="metron") as (other, misled), original_router(certs_dir) as (router, received):
+        async with agent_on(certs_dir, other, router) as agent:
+            await send(agent, certs_dir, log(b"x"), messages=40)
+            await delivered(agent, certs_dir, 40)
+
+    assert (len(misled), len(received)) == (0, 40)
+
+
+async def test_envelopes_leave_with_both_maps_of_tags(certs_dir: Path) -> None:
+    """Trap of 1.1: deprecated_tags are copied to tags and not cleared, so both maps can be on the wire."""
+    old = {"text": v2.Value(text="a"), "integer": v2.Value(integer=-7), "decimal": v2.Value(decimal=0.1)}
+    sent = v2.Envelope(source_id="app", tags={"own": "x"}, deprecated_tags=old, log={})
+    with original_router(certs_dir) as (address, received):
+        async with agent_on(certs_dir, address, tags={"job": "cell"}) as agent:
+            await send(agent, certs_dir, sent)
+            await delivered(agent, certs_dir, 1)
+
+    assert received[0].deprecated_tags == sent.deprecated_tags
+    assert received[0].tags == {"own": "x", "job": "cell", "text": "a", "integer": "-7", "decimal": "0.1"}
+
+
+async def test_totals_begin_anew_once_ten_thousand_counters_are_known(certs_dir: Path) -> None:
+    """Trap of 1.1: when more than 10,000 keys exist the whole map is reset."""
+
+    def counters(*numbers: int) -> list[v2.Envelope]:
+        return [v2.Envelope(source_id="app", counter={"name": str(number), "delta": 1}) for number in numbers]
+
+    with original_router(certs_dir) as (address, received):
+        async with agent_on(certs_dir, address) as agent:
+            await send(agent, certs_dir, *counters(*range(10_000), 0, 10_000, 0))
+            await delivered(agent, certs_dir, 10_003)
+
+    assert [envelope.counter.total for envelope in received[10_000:]] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("own_zone", "falls_back"), [("localhost:1", False), ("z1@nobody.invalid:8082", True)])
+async def test_only_the_name_server_makes_an_agent_leave_its_zone(
+    certs_dir: Path, own_zone: str, falls_back: bool
+) -> None:
+    """Trap of 1.1: failover to the name without a zone happens only on DNS failure."""
+    async with running("doppler", certs_dir) as doppler:
+        async with agent_on(certs_dir, doppler["listen"], preferred_doppler_addresses=[own_zone]) as agent:
+            await send(agent, certs_dir, log(b"x"))
+
+            async def has_links() -> bool:
+                return any(name.startswith("link ") for name in await accounts(agent, certs_dir))
+
+            await eventually(has_links)
+            links = {name for name in await accounts(agent, certs_dir) if name.startswith("link ")}
+            assert (f"link {doppler['listen']}" in links) == falls_back
+            if falls_back:
+                await delivered(agent, certs_dir, 1)
+            else:
+                assert (await accounts(agent, certs_dir))["agent"]["held"] == 1
 
 
 async def test_two_dopplers_share_the_load(certs_dir: Path) -> None:

@@ -115,12 +115,12 @@ class OriginalRouter:
 
 
 @contextmanager
-def original_router(certs: Path) -> Iterator[OriginalRouter]:
+def original_router(certs: Path, leaf: str = "doppler") -> Iterator[OriginalRouter]:
     router = OriginalRouter()
     server = grpc.server(ThreadPoolExecutor(4))
     methods = {"BatchedReceiver": grpc.stream_stream_rpc_method_handler(router.serve)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("loggregator.v2.Egress", methods),))
-    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, "doppler")))
+    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, leaf)))
     server.start()
     router.address = f"127.0.0.1:{port}"
     try:
@@ -254,6 +254,28 @@ async def test_bytes_that_are_no_request_are_refused(proxy: Proxy, method: str) 
 
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "not an EgressBatchRequest" in text
+
+
+async def test_a_request_over_4_mib_is_refused_and_the_next_is_served(proxy: Proxy) -> None:
+    """What the original's server receives at most is gRPC's default (0.1)."""
+    refusal = await in_thread(lambda: failure_of(proxy.open(shard_id="x" * (4 << 20))))
+    assert refusal[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    stream = await in_thread(proxy.open)
+    await proxy.readers_are(1)
+    stream.cancel()
+
+
+async def test_a_router_whose_certificate_names_another_is_not_read(certs_dir: Path) -> None:
+    """The name that a proxy demands of a router is `doppler` (0.1)."""
+    with original_router(certs_dir, "metron") as other, original_router(certs_dir) as router:
+        async with proxy_at(certs_dir, [], other.address, router.address) as proxy:
+            stream = await in_thread(proxy.open)
+            router.send(log(b"x"))
+
+            assert await in_thread(read_payloads, stream, 1) == [b"x"]
+            stream.cancel()
+    assert (len(other.requests), len(router.requests)) == (0, 1)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -435,6 +457,7 @@ async def test_a_subscriber_without_a_shard_shares_with_nobody(proxy: Proxy) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_counter_goes_to_the_same_of_two_named_subscribers_every_time(proxy: Proxy, method: str) -> None:
+    """Trap of 1.9: the original's `Receiver` drops `deterministic_name`; ours passes it on."""
     """The original's `Receiver` forgets the name; ours passes it on."""
     named = [partial(proxy.open, method, shard_id="s", deterministic_name=name) for name in ("a", "b")]
     streams = [await in_thread(each) for each in named]

@@ -1,5 +1,6 @@
 """A feed of single sources at real dopplers, and at one that cannot change an open request."""
 
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,11 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 import trio
 
 from envelope.kinds import Kind
 from envelope.pb import loggregator_v2_pb2 as v2
-from plumbing.egress_client import Arrival, Dopplers
+from plumbing import grpc_client
+from plumbing.acks import ACKS_METADATA, CHANGES_METADATA
+from plumbing.egress_client import Arrival, Dopplers, Stream
 from plumbing.island import Island, open_island
 from plumbing.lifecycle import Ports
 from plumbing.sources_feed import SourcesFeed
@@ -134,13 +138,18 @@ async def test_a_named_subscription_cannot_be_changed(certs_dir: Path) -> None:
 
 
 @contextmanager
-def original_router(certs: Path, served: list[list[str]]) -> Iterator[str]:
-    """A router that knows nothing of acknowledgements: it serves each request a log that names its sources."""
+def original_router(certs: Path, served: list[list[str]], *, grants_from: float = math.inf) -> Iterator[str]:
+    """A router that serves each request a log that names its sources.
+
+    It knows nothing of acknowledgements, or is none of the originals, and says so after `grants_from` requests.
+    """
 
     def batched_receiver(message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         request = v2.EgressBatchRequest.FromString(message)
         sources = [selector.source_id for selector in request.selectors]
         served.append(sources)
+        if len(served) >= grants_from:
+            context.send_initial_metadata((ACKS_METADATA, CHANGES_METADATA))
         for source in sources:
             yield v2.EnvelopeBatch(batch=[v2.Envelope(log={"payload": source.encode()})]).SerializeToString()
         while context.is_active():
@@ -170,6 +179,50 @@ async def test_an_original_router_is_given_a_stream_for_each_source(certs_dir: P
             await fed.has(b"a", b"b")
 
     assert served[-2:] == [["a"], ["b"]]
+
+
+async def test_a_doppler_that_was_late_to_say_that_it_takes_changes_is_asked_again(
+    certs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_client, "LEGACY_AFTER_S", 0.5)
+    served: list[list[str]] = []
+    with original_router(certs_dir, served, grants_from=2) as address:
+        async with feeding(certs_dir, address) as fed:
+            await fed.ask_for("a", "b")
+
+            async def asked_together_again() -> bool:
+                return len(served) > 1 and served[-1] == ["a", "b"]
+
+            await eventually(asked_together_again)
+
+    assert served[0] == ["a", "b"]
+
+
+async def test_many_changes_of_many_sources_do_not_keep_a_doppler_busy(
+    certs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: list[int] = []
+    change = Stream.change
+
+    def counted(stream: Stream, request: bytes) -> None:
+        changes.append(len(request))
+        change(stream, request)
+
+    monkeypatch.setattr(Stream, "change", counted)
+    many = [f"app-{number}" for number in range(1000)]
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"]) as fed:
+            await fed.ask_for(*many)
+            await sources_are(doppler, certs_dir, 1000)
+            begun = time.monotonic()
+            for number in range(300):
+                await fed.ask_for(*many, f"other-{number}")
+                await fed.ask_for(*many, f"other-{number}")
+            took_s = time.monotonic() - begun
+            await fed.ask_for(*many, "the", "last")
+            await sources_are(doppler, certs_dir, 1002)
+
+    assert len(changes) <= 4 + took_s * 10
 
 
 async def test_many_sources_take_one_stream(certs_dir: Path) -> None:

@@ -26,7 +26,7 @@ from plumbing.config import join_listen
 log = structlog.get_logger(__name__)
 
 READ_AT_ONCE = 2
-"""Answers that are read at a time: each takes a thread, and memory of several times its size."""
+"""Answers that are read and sent on at a time: each takes a thread, and memory of several times its size."""
 
 
 async def scrape_prometheus(
@@ -147,11 +147,12 @@ class _Scraper:
         try:
             with trio.fail_after(self._config.timeout_s):
                 answer = await fetch(target, self._config)
-            scraped = await self._read(answer, Origin(source_id, target.instance_id, target.labels))
+            async with self._reading:
+                scraped = await self._read(answer, Origin(source_id, target.instance_id, target.labels))
+                await self._send(scraped)
         except Exception as error:  # whatever one target does, the others go on
             self._counts.failed_scrapes[source_id] = self._counts.failed_scrapes.get(source_id, 0) + 1
             return error
-        await self._send(scraped)
         return None
 
     async def _read(self, answer: Answer, origin: Origin) -> Scraped:
@@ -163,9 +164,8 @@ class _Scraper:
             max_samples=self._config.max_samples,
             max_bytes=4 * self._config.max_bytes,
         )
-        async with self._reading:
-            with trio.fail_after(self._config.timeout_s):
-                return await trio.to_thread.run_sync(read)
+        with trio.fail_after(self._config.timeout_s):
+            return await trio.to_thread.run_sync(read)
 
     async def _send(self, scraped: Scraped) -> None:
         self._counts.samples_skipped += scraped.skipped

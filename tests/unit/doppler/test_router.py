@@ -196,6 +196,24 @@ def test_requests_of_one_shard_share_only_what_both_ask_for() -> None:
     assert kinds.count("log") + len(read(only_logs)) == 200
 
 
+def test_readers_of_one_shard_share_in_whatever_form_each_wants_its_tags() -> None:
+    router = make_router()
+    asked = [request(*EVERYTHING, logs("app-1"), gauges("a"), shard="s", preferred=form) for form in (False, True)]
+    readers = [router.subscribe(parse_request(each)) for each in asked]
+    each_time = [log("app-1"), log("app-2"), gauge("a")]
+    for envelope in each_time:
+        envelope.tags["t"] = "x"
+
+    for _ in range(100):
+        route(router, *each_time)
+
+    old, new = map(read, readers)
+    assert len(old) + len(new) == 100 * 5
+    assert min(len(old), len(new)) > 100
+    assert all(envelope.deprecated_tags and not envelope.tags for envelope in old)
+    assert all(envelope.tags and not envelope.deprecated_tags for envelope in new)
+
+
 def test_deterministic_names_bind_each_counter_and_gauge_to_one_reader() -> None:
     router = make_router()
     readers = [subscribe(router, *EVERYTHING, shard="s", name=name) for name in ("b", "a")]

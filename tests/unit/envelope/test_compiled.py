@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envelope import reference
+from envelope.errors import DecodeError
 from envelope.framing import frame
 from envelope.kinds import Keep, Kind
 from envelope.pb import loggregator_v2_pb2 as v2
+from envelope.tags import TagRewriter
 from envelope.websocket_frames import frame as websocket_frame
 from tests.kernel_results import (
     admitted,
@@ -23,7 +25,7 @@ from tests.kernel_results import (
     same_json,
     same_v1,
 )
-from tests.strategies import CONTAINER_METRICS, UUID_TEXT, batch_of, batches, odd_batches
+from tests.strategies import CONTAINER_METRICS, UUID_TEXT, batch_of, batches, odd_batches, parsed
 
 compiled = pytest.importorskip("envelope._compiled")
 
@@ -249,6 +251,55 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
     assert compiled.converge(batch, True) is batch
     assert compiled.v1_frames(batch, Keep.ALL)[1:] == (5, 2)
     assert compiled.json_batch(batch).count(b'"timestamp"') == len(compiled.json_envelopes(batch)) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("spans", ()),
+        ("select", (Kind.LOG,)),
+        ("split", ({b"app"},)),
+        ("tag", (DEFAULTS, bytes)),
+        ("converge", (True,)),
+        ("converge", (False,)),
+        ("v1_frames", (Keep.ALL,)),
+        ("v1_messages", ()),
+        ("json_batch", ()),
+        ("json_envelopes", ()),
+    ],
+)
+def test_a_malformed_envelope_is_told_by_where_it_stands_in_the_batch(name: str, arguments: tuple[Any, ...]) -> None:
+    before = batch_of(log(source_id="app"), timer())
+    batch = before + frame(b"\x12\x05app") + before
+
+    refusal = outcome(getattr(compiled, name), batch, *arguments)
+
+    assert refusal == outcome(getattr(reference, name), batch, *arguments)
+    assert refusal[1].startswith(f"malformed envelope at byte {len(before)}:")
+
+
+@pytest.mark.parametrize("last", [b"\x12\x05app", b"\x2a\x00\x4a\x03\x0a\x01\xff"], ids=["cut off", "not UTF-8"])
+def test_a_counter_is_rewritten_once_though_a_later_envelope_is_refused(last: bytes) -> None:
+    batch = batch_of(v2.Envelope(source_id="a", counter=v2.Counter(delta=1))) + frame(last)
+    refusals, totals = [], []
+    for kernel in (compiled, reference):
+        rewriter = TagRewriter({})
+        refusals.append(outcome(kernel.tag, batch, rewriter.defaults, rewriter.rewrite))
+        again = kernel.tag(batch_of(v2.Envelope(source_id="a", counter=v2.Counter(delta=1))), b"", rewriter.rewrite)
+        totals.append(parsed(again)[0].counter.total)
+
+    assert refusals[0] == refusals[1]
+    assert refusals[0][0] == "refused"
+    assert totals == [2, 2]
+
+
+def test_what_the_rewriter_says_of_an_envelope_is_not_changed() -> None:
+    def rewrite(envelope: bytes) -> bytes:
+        raise DecodeError("not to my taste")
+
+    batch = batch_of(log(source_id="app"), log())
+
+    assert outcome(compiled.tag, batch, DEFAULTS, rewrite) == ("refused", "not to my taste")
 
 
 def test_what_is_not_bytes_is_refused_and_not_read() -> None:

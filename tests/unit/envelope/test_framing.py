@@ -20,6 +20,7 @@ def test_a_framed_envelope_is_a_batch_of_one(envelope: Envelope) -> None:
 @given(batches())
 def test_a_batch_comes_apart_into_its_envelopes_in_order(batch: bytes) -> None:
     assert [Envelope.FromString(each) for each in framing.envelopes(batch)] == list(parsed(batch))
+    assert [parsed(each) for each in framing.frames(batch)] == [[envelope] for envelope in parsed(batch)]
 
 
 @given(odd_batches)
@@ -30,6 +31,7 @@ def test_an_odd_batch_comes_apart_into_as_many_as_the_kernel_finds_or_not_at_all
         return
     bodies = framing.envelopes(batch)
     assert len(bodies) == len(found)
+    assert framing.frames(batch) == [batch[start:end] for start, end, *_ in found]
     for body, (start, end, *_) in zip(bodies, found, strict=True):
         assert batch[start:end].endswith(body)
         assert framing.envelopes(frame(body)) == [body]

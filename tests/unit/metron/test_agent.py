@@ -95,3 +95,16 @@ def test_links_that_come_and_go_stay_in_the_books_as_one() -> None:
     assert [(account.account, account.delivered) for account in agent.link_accounts()] == [("links that ended", 6)]
     assert agent.links == []
     assert agent.returned == 3
+
+
+def test_logs_by_grpc_can_be_left_out() -> None:
+    agent = Agent({}, SharedDiode(1000, 1 << 20), logs_disabled=True)
+    counter, log = Envelope(source_id="a", counter={"name": "c", "delta": 1}), Envelope(source_id="a", log={})
+
+    agent.doors.received += 3
+    agent.accept(batch(log, counter), 2, 3)
+    agent.accept(batch(log), 1, 1)
+    agent.accept_from_source(batch(log), 1, lambda: None)
+
+    assert [envelope.WhichOneof("message") for envelope in held(agent)] == ["counter", "log"]
+    assert agent.account().skipped == 2

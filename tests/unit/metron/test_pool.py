@@ -78,7 +78,7 @@ def test_what_went_to_a_doppler_that_has_left_stays_in_the_books(
 ) -> None:
     known = {"10.0.0.1:1"}
 
-    async def resolve_all(_: object) -> set[str]:
+    async def resolve_all(*_: object) -> set[str]:
         return set(known)
 
     monkeypatch.setattr(peers, "resolve_all", resolve_all)

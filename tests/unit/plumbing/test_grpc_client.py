@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from pathlib import Path
 
 import grpc
 import hypothesis.strategies as st
@@ -9,7 +10,8 @@ import pytest
 from grpc.aio import AioRpcError, Metadata
 from hypothesis import given
 
-from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable, translate
+from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable, open_channel, translate
+from plumbing.tls import TlsFiles
 
 
 def error(code: grpc.StatusCode) -> AioRpcError:
@@ -38,6 +40,14 @@ def test_a_write_on_a_call_that_has_ended_is_a_peer_that_went_away() -> None:
 
     assert type(translated) is PeerUnavailable
     assert str(translated) == "peer:1: error: RPC already finished."
+
+
+def test_certificates_that_are_being_replaced_are_worth_another_try(certs_dir: Path, tmp_path: Path) -> None:
+    old = TlsFiles.named(certs_dir, "metron")
+    new = TlsFiles(ca=old.ca, cert=old.cert, key=tmp_path / "not-there-yet.key")
+
+    with pytest.raises(PeerUnavailable, match=r"peer:1: not dialled: .*not-there-yet\.key"):
+        open_channel("peer:1", new, "doppler")
 
 
 @given(st.integers(0, 2**32))

@@ -219,3 +219,81 @@ def test_a_peer_that_confirms_what_was_never_sent_is_left(monkeypatch: pytest.Mo
         await link.end()
 
     run(scenario)
+
+
+def test_what_a_stalled_peer_does_not_confirm_goes_over_the_next_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress_client, "STALLED_S", 0.05)
+
+    async def scenario() -> None:
+        stalled, lively = FakeCall(acknowledges=True), FakeCall(acknowledges=True)
+        link = Link(monkeypatch, stalled, lively)
+        link.put(b"1")
+        await until(lambda: stalled.written == [b"1"])
+        stalled.acknowledge(1)
+        await until(lambda: link.counts.delivered == 1)
+
+        link.put(b"2")
+
+        await until(lambda: lively.written == [b"2"])
+        assert link.counts.returned == 1
+        await link.end()
+
+    run(scenario)
+
+
+def test_a_write_that_an_original_peer_never_takes_goes_over_the_next_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ingress_client, "STALLED_S", 0.05)
+
+    async def scenario() -> None:
+        stalled, lively = FakeCall(acknowledges=False), FakeCall(acknowledges=False)
+        link = Link(monkeypatch, stalled, lively)
+
+        async def never(_: bytes) -> None:
+            await asyncio.Event().wait()
+
+        stalled.write = never  # type: ignore[method-assign]
+        link.put(b"1")
+
+        await until(lambda: lively.written == [b"1"])
+        assert link.counts.delivered == 1
+        await link.end()
+
+    run(scenario)
+
+
+def test_a_stream_that_its_peer_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress_client, "STALLED_S", 0.05)
+
+    async def scenario() -> None:
+        call = FakeCall(acknowledges=False)
+        link = Link(monkeypatch, call, FakeCall(acknowledges=False))
+        link.put(b"1")
+        await until(lambda: link.counts.delivered == 1)
+        link.diode.close()
+        await call.half_closed.wait()
+
+        await until(lambda: link.counts.connects == 2)
+        await link.end()
+
+    run(scenario)
+
+
+def test_a_link_with_nothing_to_send_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress_client, "STALLED_S", 0.02)
+
+    async def scenario() -> None:
+        call = FakeCall(acknowledges=True)
+        link = Link(monkeypatch, call)
+        for number in (1, 2):
+            link.put(b"x")
+            await until(lambda number=number: len(call.written) == number)
+            call.acknowledge(number)
+            await until(lambda number=number: link.counts.delivered == number)
+            await asyncio.sleep(0.06)
+
+        assert link.counts.connects == 1
+        await link.end()
+
+    run(scenario)

@@ -25,6 +25,8 @@ class FakeContext:
         self.written: list[bytes] = []
         self.may_write = asyncio.Event()
         self.may_write.set()
+        self.may_greet = asyncio.Event()
+        self.may_greet.set()
         self._acknowledged = acknowledged
         self._incoming: asyncio.Queue[Any] = asyncio.Queue()
         for message in messages:
@@ -34,7 +36,7 @@ class FakeContext:
         return (ACKS_METADATA,) if self._acknowledged else ()
 
     async def send_initial_metadata(self, _: Any) -> None:
-        pass
+        await self.may_greet.wait()
 
     def peer(self) -> str:
         return "client"
@@ -112,6 +114,22 @@ def test_closing_ends_an_open_stream_in_good_order() -> None:
 
         assert context.written == [encode_ack(1), b""]
         assert door.counts.broken_streams == 0
+
+    run(scenario)
+
+
+def test_closing_while_a_stream_is_being_opened_takes_nothing_of_it() -> None:
+    async def scenario() -> None:
+        door, context = Door(), FakeContext(BATCH)
+        context.may_greet.clear()
+        stream = door.serve("BatchSender", None, context)
+        await settle()
+
+        door.ingress.close()
+        context.may_greet.set()
+        await stream
+
+        assert (door.accepted, context.written) == (0, [b""])
 
     run(scenario)
 

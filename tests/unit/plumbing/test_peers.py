@@ -68,7 +68,7 @@ def test_a_peer_that_goes_may_take_its_leave(monkeypatch: pytest.MonkeyPatch) ->
     answers: Iterator[set[str]] = iter([{"a:1", "b:1"}, {"b:1"}])
     events: list[str] = []
 
-    async def resolve_all(_: object) -> set[str]:
+    async def resolve_all(*_: object) -> set[str]:
         try:
             return next(answers)
         except StopIteration:
@@ -97,7 +97,7 @@ def test_peers_that_come_and_go_are_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     answers: Iterator[set[str]] = iter([{"a:1"}, {"a:1", "b:1"}, set(), {"b:1"}])
     events: list[str] = []
 
-    async def resolve_all(_: object) -> set[str]:
+    async def resolve_all(*_: object) -> set[str]:
         try:
             return next(answers)
         except StopIteration:
@@ -167,6 +167,25 @@ def prefer(names: Names, scenario: Callable[[], Coroutine[Any, Any, None]]) -> N
             await asyncio.wait([task])
 
     asyncio.run(beside())
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_a_name_that_does_not_resolve_beside_one_that_does_takes_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    names.known = {"one:1": {"a:1"}, "other:1": {"b:1"}}
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(peers.one_task_each(["one:1", "other:1"], names.run))
+        await names.until("a:1", "b:1")
+        del names.known["other:1"]
+        await names.some_lookups(8)
+        assert names.running == {"a:1", "b:1"}
+        names.known["other:1"] = {"c:1"}
+        await names.until("a:1", "c:1")
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.usefixtures("_impatient")

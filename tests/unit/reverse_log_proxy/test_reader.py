@@ -129,7 +129,7 @@ def test_what_did_not_arrive_and_no_doppler_keeps_is_dropped() -> None:
             await send(reader)
             await feed.put(BATCH, is_kept=False)
         books = reader.account()
-        assert (books.received, books.returned, books.dropped) == (4, 0, {"unread": 4})
+        assert (books.received, books.returned, books.dropped, books.outside) == (4, 0, {"unread": 4}, 4)
 
     asyncio.run(scenario())
 
@@ -182,6 +182,18 @@ def test_a_closed_reader_takes_nothing_more_and_ends_when_it_is_empty() -> None:
 
             reader.delivered(reader.window.acknowledge_all())
             assert feed.confirmed == [BATCH]
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_too_late_and_no_doppler_keeps_is_dropped() -> None:
+    async def scenario() -> None:
+        async with reading() as (reader, feed):
+            reader.close()
+            await feed.put(BATCH, is_kept=False)
+
+            assert await send(reader) == []
+            assert (reader.account().received, reader.account().dropped) == (2, {"unread": 2})
 
     asyncio.run(scenario())
 

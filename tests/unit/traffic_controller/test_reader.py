@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.protocol import State
 
 from envelope.kinds import Keep
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
@@ -16,6 +17,7 @@ from traffic_controller.doors import Stream
 from traffic_controller.reader import Reader
 
 BATCH = EnvelopeBatch(batch=[Envelope(source_id="a", log={"payload": b"x"})] * 2).SerializeToString()
+WITH_EVENT = BATCH + EnvelopeBatch(batch=[Envelope(event={"title": "no v1 form"})]).SerializeToString()
 
 
 class FakeTransport:
@@ -28,12 +30,16 @@ class FakeTransport:
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def is_closing(self) -> bool:
+        return False
+
 
 class FakeClient:
     """A WebSocket whose other end the test plays."""
 
     def __init__(self) -> None:
         self.transport = FakeTransport()
+        self.state = State.OPEN
         self.paused = False
         self.answers = True
         self.pings = 0
@@ -193,6 +199,38 @@ def test_a_client_whose_connection_breaks_while_it_is_written_to_has_just_left()
     asyncio.run(scenario())
 
 
+def test_nothing_is_written_behind_a_close_and_what_came_then_goes_back() -> None:
+    async def scenario() -> None:
+        client = FakeClient()
+        async with reading(client, pong_timeout_s=0.05) as (reader, feed):
+            await until(lambda: client.pings == 1)
+            await asyncio.sleep(0.01)
+            client.answers = False
+            client.state = State.CLOSING
+            feed.put(BATCH)
+            await until(lambda: reader.counts.in_flight == 2)
+            assert client.transport.written == b""
+        assert reader.counts.returned == 2
+
+    asyncio.run(scenario())
+
+
+def test_what_goes_back_to_the_dopplers_goes_back_whole() -> None:
+    async def scenario() -> None:
+        client = FakeClient()
+        async with reading(client, pong_timeout_s=0.05) as (reader, feed):
+            feed.put(WITH_EVENT)
+            await until(lambda: feed.confirmed == 1)
+            assert (reader.counts.delivered, reader.counts.skipped) == (2, 1)
+            client.answers = False
+            feed.put(WITH_EVENT)
+            await until(lambda: reader.counts.in_flight == 3)
+        account = reader.account()
+        assert (account.received, account.returned, account.skipped) == (3, 3, 1)
+
+    asyncio.run(scenario())
+
+
 def test_what_an_original_doppler_sent_to_a_client_that_left_is_lost_and_counted() -> None:
     async def scenario() -> None:
         client = FakeClient()
@@ -203,9 +241,10 @@ def test_what_an_original_doppler_sent_to_a_client_that_left_is_lost_and_counted
             feed.put(BATCH)
             await until(lambda: reader.counts.in_flight == 2)
             feed.keeps = False
-            feed.put(BATCH)
-            await until(lambda: reader.counts.in_flight == 4)
+            feed.put(WITH_EVENT)
+            await until(lambda: reader.counts.in_flight == 5)
         account = reader.account()
-        assert (account.returned, account.dropped["unread"]) == (2, 2)
+        assert (account.returned, account.dropped["unread"], account.skipped) == (2, 2, 1)
+        assert (account.received, account.outside) == (3, 3)
 
     asyncio.run(scenario())

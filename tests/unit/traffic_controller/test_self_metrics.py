@@ -3,8 +3,10 @@
 from envelope.kinds import Keep
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
 from plumbing.diode import Parcel, SharedDiode
+from plumbing.ledger import Account
 from traffic_controller.app_streams import AppStreams
 from traffic_controller.doors import Stream
+from traffic_controller.reader import ReaderCounts, Sent
 from traffic_controller.readers import Readers
 from traffic_controller.self_metrics import make_self_metrics, slow_consumer_event
 
@@ -18,6 +20,25 @@ STREAM = Stream(
     forwarded_for="192.0.2.7",
     path="/firehose/s",
 )
+
+
+class FakeBatch:
+    batch = b""
+    is_kept = True
+
+    def confirm(self) -> None:
+        pass
+
+
+class FakeReader:
+    stream = STREAM
+    was_slow = False
+
+    def __init__(self, counts: ReaderCounts) -> None:
+        self.counts = counts
+
+    def account(self) -> Account:
+        return self.counts.account(STREAM)
 
 
 def envelopes(parcel: Parcel) -> list[Envelope]:
@@ -45,6 +66,19 @@ def test_the_metrics_are_those_of_the_original() -> None:
         "doppler_proxy.slow_consumer": 2,
     }
     assert {each.source_id for each in sent} == {"traffic_controller"}
+
+
+def test_what_went_back_to_the_dopplers_came_in_nevertheless() -> None:
+    readers = Readers()
+    reader = FakeReader(ReaderCounts(arrived=10, delivered=4, in_flight=6))
+    metrics = make_self_metrics(readers, AppStreams(None, lambda: SharedDiode(1, 1)))  # type: ignore[arg-type]
+    with readers.enter(reader):  # type: ignore[arg-type]  # a fake
+        assert envelopes(metrics.batch(7))[0].counter.total == 10
+        reader.counts.gone([Sent(FakeBatch(), 6, 0)])
+
+    ingress = envelopes(metrics.batch(8))[0].counter
+
+    assert (ingress.delta, ingress.total) == (0, 10)
 
 
 def test_who_was_cut_off_is_named_in_an_event() -> None:

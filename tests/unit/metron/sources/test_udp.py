@@ -195,6 +195,25 @@ async def test_at_stop_what_has_come_is_taken() -> None:
     assert outlet.envelopes == 300
 
 
+async def test_what_has_come_by_the_stop_is_left_when_time_is_up() -> None:
+    outlet, stop = Taken(), trio.Event()
+    at = await bind_udp("127.0.0.1:0", 1 << 20)
+    with sending_to(at) as sender:
+        for _ in range(600):
+            sender.send(b"x")
+        with trio.CancelScope() as time_is_up:
+
+            def slow(datagram: bytes, now_ns: int) -> Parsed:
+                time_is_up.cancel()
+                return parse(datagram, now_ns)
+
+            stop.set()
+            await UdpDoor("statsd", at, slow, outlet, DoorCounts()).run(stop=stop)
+
+    assert outlet.envelopes == 256
+    assert at.fileno() == -1
+
+
 async def test_what_the_kernel_dropped_is_counted_though_nothing_comes_any_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -159,6 +159,7 @@ def test_what_an_original_doppler_sent_and_nobody_read_is_lost_and_counted() -> 
 
     account = outbox.account()
     assert (account.received, dict(account.dropped), account.balance) == (2, {"unread": 2}, 0)
+    assert account.outside == 2
 
 
 def test_malformed_envelopes_are_skipped_and_confirmed_in_their_turn() -> None:

@@ -173,6 +173,11 @@ def test_who_decides_about_access_is_told_to_every_door_that_was_not_told_otherw
     assert not any("auth" in flag for flag in _flags(plan, "metron"))
 
 
+def test_the_metrics_of_dopplers_can_be_told_apart() -> None:
+    assert "--tags=index=1" in _flags(_plan(), "doppler-1")
+    assert not any("tags" in flag for flag in _flags(_plan(doppler={"tags": {"index": "9"}}), "doppler-1"))
+
+
 def test_what_the_environment_says_about_access_is_left_alone() -> None:
     plan = _plan(UpSettings(auth=AuthSettings(mode="open")), traffic_controller={"auth": "local"})
     assert not any("auth" in flag for flag in _flags(plan, "traffic_controller"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from metron.sources.counts import SourceCounts
 from metron.sources.prometheus import Prometheus, ScrapeTarget, scrape_prometheus, scraper
@@ -199,3 +200,27 @@ async def test_it_stops_though_a_target_hangs_and_the_outlet_is_full(targets: Fa
         await scrape.until(lambda: set(targets.asked) == {1, 2})
         with trio.fail_after(2):
             scrape.stop.set()
+
+
+async def test_while_nothing_is_taken_few_answers_are_made_envelopes(
+    targets: FakeTargets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Answer] = []
+    read_in_thread = scraper._read_in_thread
+
+    def spied_on(answer: Answer, *args: Any, **settings: Any) -> Any:
+        read.append(answer)
+        return read_in_thread(answer, *args, **settings)
+
+    monkeypatch.setattr(scraper, "_read_in_thread", spied_on)
+    ports = range(1, 6)
+    targets.answers = dict.fromkeys(ports, b"a 1\n")
+    async with scraping(*ports, timeout_s=60, look_again_s=60) as scrape:
+
+        async def full(*_: object) -> None:
+            await trio.sleep_forever()
+
+        scrape.outlet.send = full  # type: ignore[method-assign, assignment]
+        await scrape.until(lambda: set(targets.asked) == set(ports) and len(read) >= scraper.READ_AT_ONCE)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert len(read) == scraper.READ_AT_ONCE
