@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import PositiveInt, field_validator
+from pydantic import PositiveInt
 
 from metron.sources import DropsondeDoor, FileSource, HostMetrics, Prometheus, StatsdDoor, StdinSource
-from plumbing.config import Settings, parse_listen
+from plumbing.config import PeerAddress, Settings
 
 
 class Config(Settings, table="metron"):
@@ -19,10 +19,10 @@ class Config(Settings, table="metron"):
     listen: str = "127.0.0.1:3458"
     """Where gRPC ingress is served to the applications of this machine."""
 
-    doppler_addresses: list[str] = ["127.0.0.1:8082"]
+    doppler_addresses: list[PeerAddress] = ["127.0.0.1:8082"]
     """The Dopplers, as `host:port`; every address behind a name is used."""
 
-    preferred_doppler_addresses: list[str] = []
+    preferred_doppler_addresses: list[PeerAddress] = []
     """The Dopplers of this agent's own zone, used instead of `doppler_addresses` as long as one of these names
     resolves, though nobody may answer there. `@` in a name stands for `-`."""
 
@@ -67,10 +67,3 @@ class Config(Settings, table="metron"):
 
     checkpoint_dir: Path | None = None
     """Where the positions in followed files are kept; without it, every start begins anew."""
-
-    @field_validator("doppler_addresses", "preferred_doppler_addresses")
-    @classmethod
-    def _dialable(cls, addresses: list[str]) -> list[str]:
-        for address in addresses:
-            parse_listen(address)
-        return addresses

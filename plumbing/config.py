@@ -33,7 +33,7 @@ from plumbing.setting_sources import (
 )
 from plumbing.tls import TlsFiles
 
-__all__ = ["TABLES", "ConfigError", "ListenAddress", "Section", "SettingRow", "Settings"]
+__all__ = ["TABLES", "ConfigError", "ListenAddress", "PeerAddress", "Section", "SettingRow", "Settings"]
 __all__ += ["describe", "join_listen", "load", "parse_listen"]
 
 TABLES = ("metron", "doppler", "traffic_controller", "reverse_log_proxy", "standpipe")
@@ -68,6 +68,15 @@ def _sound(address: str) -> str:
 
 
 ListenAddress = Annotated[str, AfterValidator(_sound), Field(title="host:port")]
+
+
+def _dialable(address: str) -> str:
+    if parse_listen(address)[1] == 0:
+        raise ValueError(f"{address!r} has no port to dial")
+    return address
+
+
+PeerAddress = Annotated[str, AfterValidator(_dialable), Field(title="host:port")]
 
 
 class Section(BaseModel):

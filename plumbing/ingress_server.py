@@ -26,6 +26,7 @@ from plumbing.grpc_server import Method, Service
 log = structlog.get_logger(__name__)
 
 INGRESS = "loggregator.v2.Ingress"
+_COMPLAINT_EVERY_S = 1.0
 Accept = Callable[[bytes, int, int], None]
 
 
@@ -52,6 +53,8 @@ class ClientStreams:
         self._counts = counts
         self._streams: set[asyncio.Task[Any]] = set()
         self._closing = False
+        self._unlogged = 0
+        self._complains_at = 0.0
 
     def method(self, take: Callable[[bytes], None]) -> Method:
         """Serve a method that calls `take` with every message; a `DecodeError` of it skips that message alone."""
@@ -101,6 +104,14 @@ class ClientStreams:
             await acker.finish()
         await context.write(b"")
 
+    def _complain(self, context: grpc.aio.ServicerContext, size: int, error: DecodeError) -> None:
+        """Log what could not be read, now and then: clients must not be able to fill the log."""
+        self._unlogged += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._complains_at:
+            log.warning("malformed_skipped", peer=context.peer(), size=size, error=str(error), count=self._unlogged)
+            self._unlogged, self._complains_at = 0, now + _COMPLAINT_EVERY_S
+
     async def _read_all(
         self, context: grpc.aio.ServicerContext, take: Callable[[bytes], None], acker: Acker | None
     ) -> None:
@@ -110,7 +121,7 @@ class ClientStreams:
             try:
                 take(message)
             except DecodeError as error:
-                log.warning("malformed_batch_skipped", peer=context.peer(), size=len(message), error=str(error))
+                self._complain(context, len(message), error)
             if acker is not None:
                 acker.done(len(message))
             else:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from plumbing.auth import AuthSettings
-from plumbing.config import ListenAddress, Settings
+from plumbing.config import ListenAddress, PeerAddress, Settings
 from reverse_log_proxy.gateway.config import GatewaySettings
 
 
@@ -20,7 +20,7 @@ class Config(Settings, table="reverse_log_proxy"):
     listen: ListenAddress = "127.0.0.1:8090"
     """Where gRPC egress is served to subscribers."""
 
-    doppler_addresses: list[str] = ["127.0.0.1:8082"]
+    doppler_addresses: list[PeerAddress] = ["127.0.0.1:8082"]
     """The Dopplers, as `host:port`; every address behind a name is used."""
 
     agent_address: str = ""

@@ -55,7 +55,7 @@ def request(target: str, *headers: str, method: str = "GET", body: str = "") -> 
 
 
 async def exchange(stream: Stream, *pieces: bytes, method: str = "GET") -> Reply:
-    """Send bytes as they are, and read one answer; the connection may go on."""
+    """Send bytes as they are, and read one answer; the connection may go on, and so may a stream of events."""
     client = h11.Connection(h11.CLIENT)
     upgrade = [("Connection", "upgrade"), ("Upgrade", "websocket")] if HANDSHAKE.encode() in b"".join(pieces) else []
     client.send(h11.Request(method=method, target="/", headers=[("Host", "h"), *upgrade]))
@@ -74,6 +74,8 @@ async def _read(client: h11.Connection, stream: Stream) -> Reply:
             client.receive_data(await stream.receive_some(65536))
         elif isinstance(event, h11.Response):
             head = event
+            if (b"content-type", b"text/event-stream") in list(head.headers):
+                break
         elif isinstance(event, h11.Data):
             body += event.data
         elif isinstance(event, h11.EndOfMessage | h11.PAUSED):

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from plumbing.auth import AuthSettings
-from plumbing.config import Settings
+from plumbing.config import PeerAddress, Settings
 
 
 class Config(Settings, table="traffic_controller"):
@@ -19,7 +19,7 @@ class Config(Settings, table="traffic_controller"):
     listen: str = "127.0.0.1:8081"
     """Where WebSockets and HTTP are served, over TLS; clients show a token, not a certificate."""
 
-    doppler_addresses: list[str] = ["127.0.0.1:8082"]
+    doppler_addresses: list[PeerAddress] = ["127.0.0.1:8082"]
     """The Dopplers, as `host:port`; every address behind a name is used."""
 
     auth: AuthSettings = AuthSettings()

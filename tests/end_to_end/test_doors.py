@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -17,8 +18,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from envelope.pb import dropsonde_pb2 as v1
 from plumbing.tls import client_context
@@ -203,11 +204,15 @@ def websocket_status(system: RunningUp, path: str, token: str | None) -> int:
     """Open a stream and leave it; returns 101, or the status of the refusal."""
     headers = {} if token is None else {"Authorization": f"bearer {token}"}
     url = f"wss://{system.endpoints['traffic_controller']}{path}"
-    try:
-        with connect(url, ssl=trusting(system), additional_headers=headers, compression=None):
-            return 101
-    except InvalidStatus as refusal:
-        return refusal.response.status_code
+
+    async def status() -> int:
+        try:
+            async with connect(url, ssl=trusting(system), additional_headers=headers, compression=None):
+                return 101
+        except InvalidStatus as refusal:
+            return refusal.response.status_code
+
+    return asyncio.run(status())
 
 
 def gateway_status(system: RunningUp, query: str, token: str | None) -> int:
