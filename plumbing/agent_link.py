@@ -65,7 +65,7 @@ async def _empty(outbox: SharedDiode, address: str, tls: TlsFiles) -> None:
         try:
             return await _send(outbox, tls, counts)
         except (PeerUnavailable, PeerRefused) as error:
-            if counts.connects:
+            if counts.delivered:
                 away = False
                 backoff.reset()
             if not away:

@@ -26,6 +26,8 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: bytes
+    rest: bytes = b""
+    """What came behind an upgrade."""
 
     @property
     def lasting_headers(self) -> dict[str, str]:
@@ -57,7 +59,8 @@ def request(target: str, *headers: str, method: str = "GET", body: str = "") -> 
 async def exchange(stream: Stream, *pieces: bytes, method: str = "GET") -> Reply:
     """Send bytes as they are, and read one answer; the connection may go on, and so may a stream of events."""
     client = h11.Connection(h11.CLIENT)
-    upgrade = [("Connection", "upgrade"), ("Upgrade", "websocket")] if HANDSHAKE.encode() in b"".join(pieces) else []
+    is_upgrade = b"upgrade: websocket" in b"".join(pieces).lower()
+    upgrade = [("Connection", "upgrade"), ("Upgrade", "websocket")] if is_upgrade else []
     client.send(h11.Request(method=method, target="/", headers=[("Host", "h"), *upgrade]))
     client.send(h11.EndOfMessage())
     with trio.fail_after(20):
@@ -81,7 +84,7 @@ async def _read(client: h11.Connection, stream: Stream) -> Reply:
         elif isinstance(event, h11.EndOfMessage | h11.PAUSED):
             break
         elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
-            return Reply(101, _headers(event), b"")
+            return Reply(101, _headers(event), b"", client.trailing_data[0])
     assert head is not None
     return Reply(head.status_code, _headers(head), body)
 

@@ -32,7 +32,8 @@ class AuthSettings(Section):
     """File with the secret of that client; a line break at its end does not belong to it."""
 
     uaa_verify: Literal["check_token", "keys"] = "check_token"
-    """How tokens are verified: the UAA is asked about each, or they are verified here with the UAA's keys."""
+    """How tokens are verified: the UAA is asked about each, or they are verified here with the UAA's keys. Then nobody
+    is asked, and a token that is revoked there counts until it expires."""
 
     uaa_issuer: str = ""
     """With `keys`: the issuer that a token must name; empty means any."""

@@ -22,7 +22,7 @@ from plumbing.config import join_listen
 from plumbing.http_server import Connection
 from reverse_log_proxy.gateway import sse
 from reverse_log_proxy.gateway.config import GatewaySettings
-from reverse_log_proxy.gateway.query import parse_parameters, parse_query
+from reverse_log_proxy.gateway.query import parse_parameters, parse_query, understood
 from reverse_log_proxy.gateway.refusals import (
     METHOD_NOT_ALLOWED,
     NO_SUCH_PAGE,
@@ -118,9 +118,11 @@ class Door:
         await self._serve(stream, owner, headers.get("last-event-id", ""))
 
     async def _may_read(self, token: str | None, sources: Sequence[str]) -> bool:
-        if (await self._authority.admin(token)).access is Access.GRANTED:
-            return True
-        for source in sources:
+        """Tell whether a token opens everything, or each source; one of which nobody says what it is, opens nothing."""
+        everything = (await self._authority.admin(token)).access
+        if everything in (Access.GRANTED, Access.UNKNOWN):
+            return everything is Access.GRANTED
+        for source in dict.fromkeys(sources):
             decision = await self._authority.source(token, source, services=True) if source else None
             if decision is None or decision.access is not Access.GRANTED:
                 return False
@@ -198,19 +200,19 @@ class _Answer:
             await self._send(message)
 
     def log(self) -> None:
-        """Write the line: the fields of a combined log. No header that may hold a token is among them."""
+        """Write the line: the fields of a combined log, without what may hold a token."""
         scope = self._scope
         headers = Headers(scope=scope)
-        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        query = understood(scope["query_string"].decode("latin-1"))
         log.info(
             "gateway_request",
             remote=_address(scope.get("client")),
             method=scope["method"],
-            target=target.decode("latin-1")[:_LOGGED],
+            target=f"{scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"[:_LOGGED],
             protocol=f"HTTP/{scope['http_version']}",
             status=self._status,
             bytes=self._bytes,
-            referer=headers.get("referer", "-")[:_LOGGED],
+            referer=headers.get("referer", "-").partition("?")[0][:_LOGGED],
             user_agent=headers.get("user-agent", "-")[:_LOGGED],
             duration_s=round(self._now() - self._began_at, 3),
         )

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from envelope.pb.loggregator_v2_pb2 import CounterSelector, EgressBatchRequest, GaugeSelector, Selector
-from reverse_log_proxy.gateway.refusals import EMPTY_QUERY, MISSING_TYPE, NO_COUNTER_NAME, NO_GAUGE_NAME
+from reverse_log_proxy.gateway.refusals import EMPTY_QUERY, MISSING_TYPE, NO_COUNTER_NAME, NO_GAUGE_NAME, TOO_MUCH
+
+MAX_SELECTORS = 10_000
+"""The most a query may ask for: its sources times its types and names."""
 
 Parameters = Mapping[str, Sequence[str]]
 
 _TYPES = ("log", "counter", "gauge", "timer", "event")
 _NAMES = {"counter": "counter.name", "gauge": "gauge.name"}
+_UNDERSTOOD = frozenset({"shard_id", "deterministic_name", "source_id", *_TYPES, *_NAMES.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ def parse_parameters(query_string: bytes) -> Parameters:
     return parse_qs(query_string.decode("utf-8", "replace"), keep_blank_values=True)
 
 
+def understood(query_string: str) -> str:
+    """Return a query without the parameters that mean nothing here: a client may have put its token there."""
+    return "&".join(pair for pair in query_string.split("&") if pair.partition("=")[0] in _UNDERSTOOD)
+
+
 def parse_query(parameters: Parameters) -> Query:
     """Make the request of a query; raises the `Refusal` to answer a bad one with."""
     if not parameters:
@@ -43,6 +52,8 @@ def parse_query(parameters: Parameters) -> Query:
         raise NO_COUNTER_NAME
     if "gauge.name" in parameters and not parameters["gauge.name"]:
         raise NO_GAUGE_NAME
+    if _count(parameters) > MAX_SELECTORS:
+        raise TOO_MUCH
     request = EgressBatchRequest(
         shard_id=_first(parameters, "shard_id"),
         deterministic_name=_first(parameters, "deterministic_name"),
@@ -52,6 +63,12 @@ def parse_query(parameters: Parameters) -> Query:
     selectors = sorted(selector.SerializeToString(deterministic=True) for selector in request.selectors)
     meaning = (request.shard_id, request.deterministic_name, tuple(selectors))
     return Query(request.SerializeToString(), meaning)
+
+
+def _count(parameters: Parameters) -> int:
+    """Say how many selectors there will be, at most."""
+    wanted = sum(len(parameters.get(name, ())) for name in _NAMES.values()) + len(parameters.keys() & {*_TYPES})
+    return wanted * len(parameters.get("source_id", ("",)))
 
 
 def _selectors(parameters: Parameters) -> Iterator[Selector]:

@@ -44,11 +44,11 @@ class Sitter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who asked for what: only the same may continue."""
+    """Who asked for what: the same query may be continued, with any token that opens it now."""
 
     query: Query
     token: bytes
-    """A digest of it."""
+    """A digest of it: clients change their tokens every few minutes, often in the middle of a session."""
 
 
 class Session:

@@ -38,14 +38,16 @@ class Sessions:
         self._ready = island, nursery
 
     def find(self, asked: EventId, owner: Owner) -> Session | str:
-        """Find the session that `owner` wants to continue, or say why there is none."""
+        """Find the session that `owner` wants to continue, and make it theirs; or say why there is none.
+
+        Whoever knows the 128 random bits of a session, and may ask for what it asks for, may have it.
+        """
         session = next((session for session in self._roster if session.id == asked.session), None)
         if session is None or session.is_over:
             return "the session is over"
         if session.owner.query.meaning != owner.query.meaning:
             return "the session has another query"
-        if session.owner.token != owner.token:
-            return "the session is another token's"
+        session.owner = owner
         return session
 
     def open(self, owner: Owner) -> Session:

@@ -8,14 +8,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
 from joserfc import jws, jwt
 from joserfc.jwk import OKPKey
 
@@ -24,10 +29,11 @@ from plumbing.lifecycle import Ports
 from plumbing.tls import client_context
 from plumbing.tokens import PRIVATE_KEY_FILE, TokenStore
 from tests.fakes.capi import FakeCapi
+from tests.fakes.https_server import Mood
 from tests.fakes.jwts import encoded, forged, rsa
 from tests.fakes.uaa import FakeUaa
 from tests.raw_http import HANDSHAKE, Reply, ask, dial, exchange, request
-from tests.running import get, running
+from tests.running import eventually, get, running
 
 APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
 OTHER_APP = "11111111-58cc-4372-a567-0e02b2c3d479"
@@ -340,3 +346,222 @@ async def test_whoever_is_refused_harms_nobody(opened: House, door: Door) -> Non
         assert (await exchange(other, good)).status == door.good
         if door.room == "reverse_log_proxy":  # there, a connection is for many requests
             assert (await exchange(stranger, good)).status == door.good
+
+
+TROUBLES: tuple[Mood, ...] = ("down", "slow", "garbage", "failing", "huge", "endless")
+REMOTE = ("check_token", "keys")
+
+
+def in_trouble(door: Door, mode: str) -> Reply:
+    """Return what a stranger is told while the authority of a door cannot be asked: nobody is let in on that."""
+    if door.room == "traffic_controller" and door.is_for_apps:
+        return Reply(500, {**door.said_always, "content-length": "0", "connection": "close"}, b"")
+    return refusal(door, mode)
+
+
+@pytest.mark.parametrize("mode", REMOTE)
+@pytest.mark.parametrize("mood", TROUBLES)
+async def test_a_uaa_in_trouble_lets_in_those_it_has_let_in_and_nobody_else(
+    certs_dir: Path, tmp_path: Path, mode: str, mood: Mood
+) -> None:
+    for room, doors in (
+        ("traffic_controller", ["firehose"]),
+        ("reverse_log_proxy", ["gateway", "gateway, one source"]),
+    ):
+        async with house(certs_dir, tmp_path, mode, room, timeout_s=0.5) as opened:
+            known = {name: f"Authorization: bearer {opened.good(DOORS[name])}" for name in doors}
+            for name in doors:
+                assert (await opened.ask(DOORS[name], known[name])).status == DOORS[name].good
+
+            opened.uaa.be(mood)
+
+            for door in (DOORS[name] for name in doors):
+                stranger = await opened.ask(door, f"Authorization: bearer {opened.good(door)}")
+                if mode == "keys":  # which are known, and nobody has to be asked
+                    assert stranger.status == door.good
+                else:
+                    assert told(stranger) == told(in_trouble(door, mode))
+            for name in doors:
+                assert (await opened.ask(DOORS[name], known[name])).status == DOORS[name].good
+            opened.uaa.be("well")
+            for door in (DOORS[name] for name in doors):
+                assert (await opened.ask(door, f"Authorization: bearer {opened.good(door)}")).status == door.good
+
+
+@pytest.mark.parametrize("mood", TROUBLES)
+async def test_a_uaa_that_never_gave_its_keys_lets_nobody_in(certs_dir: Path, tmp_path: Path, mood: Mood) -> None:
+    for door in (DOORS["firehose"], DOORS["gateway"], DOORS["gateway, one source"]):
+        async with house(certs_dir, tmp_path, "keys", door.room, timeout_s=0.5) as opened:
+            opened.uaa.be(mood)
+            reply = await opened.ask(door, f"Authorization: bearer {opened.good(door)}")
+
+        assert told(reply) == told(refusal(door, "keys"))
+
+
+@pytest.mark.parametrize("mood", [mood for mood in TROUBLES if mood != "garbage"])
+async def test_a_cloud_controller_in_trouble_lets_in_those_it_has_let_in_and_nobody_else(
+    certs_dir: Path, tmp_path: Path, mood: Mood
+) -> None:
+    for room in ("traffic_controller", "reverse_log_proxy"):
+        async with house(certs_dir, tmp_path, "check_token", room, timeout_s=0.5) as opened:
+            door, *others = [each for each in DOORS.values() if each.room == room and each.is_for_apps]
+            known = f"Authorization: bearer {opened.good(door)}"
+            assert (await opened.ask(door, known)).status == door.good
+
+            opened.capi.be(mood)
+
+            for each in (door, *others):
+                stranger = await opened.ask(each, f"Authorization: bearer {opened.good(each)}")
+                assert told(stranger) == told(in_trouble(each, opened.mode))
+                assert (await opened.ask(each, known)).status == each.good
+            opened.capi.be("well")
+            assert (await opened.ask(door, f"Authorization: bearer {opened.good(door)}")).status == door.good
+
+
+async def test_of_a_cloud_controller_the_status_counts_whatever_else_it_says(certs_dir: Path, tmp_path: Path) -> None:
+    door = DOORS["stream"]
+    async with house(certs_dir, tmp_path, "check_token", door.room) as opened:
+        opened.capi.be("garbage")
+
+        assert (await opened.ask(door, f"Authorization: bearer {opened.good(door)}")).status == door.good
+
+
+@pytest.mark.parametrize("name", ["firehose", "stream", "gateway", "gateway, one source"])
+async def test_what_was_said_counts_only_so_long(certs_dir: Path, tmp_path: Path, name: str) -> None:
+    door = DOORS[name]
+    async with house(certs_dir, tmp_path, "check_token", door.room, cache_s=0.5) as opened:
+        known = f"Authorization: bearer {opened.good(door)}"
+        assert (await opened.ask(door, known)).status == door.good
+        opened.uaa.be("failing")
+        opened.capi.be("failing")
+
+        async def is_shut() -> bool:
+            return told(await opened.ask(door, known)) == told(in_trouble(door, opened.mode))
+
+        await eventually(is_shut)
+
+
+@pytest.mark.parametrize("name", ["firehose", "gateway"])
+async def test_keys_rotate_and_those_that_are_withdrawn_open_nothing(
+    certs_dir: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plumbing.auth.token_keys.REFRESH_S", 0.0)
+    door = DOORS[name]
+    async with house(certs_dir, tmp_path, "keys", door.room, cache_s=0) as opened:
+        old = f"Authorization: bearer {opened.good(door)}"
+        assert (await opened.ask(door, old)).status == door.good
+
+        opened.uaa.rotate()
+        assert (await opened.ask(door, f"Authorization: bearer {opened.good(door)}")).status == door.good
+        assert (await opened.ask(door, old)).status == door.good
+
+        opened.uaa.withdraw_old_keys()
+        assert told(await opened.ask(door, old)) == told(refusal(door, "keys"))
+        assert (await opened.ask(door, f"Authorization: bearer {opened.good(door)}")).status == door.good
+
+
+@pytest.mark.parametrize("name", ["firehose", "stream", "gateway"])
+async def test_a_token_that_is_revoked_while_its_answer_is_held_opens_nothing_after_that(
+    certs_dir: Path, tmp_path: Path, name: str
+) -> None:
+    door = DOORS[name]
+    async with house(certs_dir, tmp_path, "check_token", door.room, cache_s=0.5) as opened:
+        token = f"Authorization: bearer {opened.secret(signed(opened, door, jti='gone'))}"
+        assert (await opened.ask(door, token)).status == door.good
+        opened.uaa.revoked.add("gone")
+
+        async def is_shut() -> bool:
+            return told(await opened.ask(door, token)) == told(refusal(door, opened.mode))
+
+        await eventually(is_shut)
+
+
+async def test_a_local_token_that_is_revoked_opens_nothing_at_once(certs_dir: Path, tmp_path: Path) -> None:
+    for room in ("traffic_controller", "reverse_log_proxy"):
+        async with house(certs_dir, tmp_path, "local", room) as opened:
+            door = next(each for each in DOORS.values() if each.room == room)
+            token = f"Authorization: bearer {signed(opened, door, jti='gone')}"
+            assert (await opened.ask(door, token)).status == door.good
+            (opened.tokens_dir / REVOKED_FILE).write_text('["gone"]')
+
+            assert told(await opened.ask(door, token)) == told(refusal(door, "local"))
+            (opened.tokens_dir / REVOKED_FILE).unlink()
+
+
+async def test_what_is_no_guid_is_no_app_of_a_cloud_foundry(certs_dir: Path, tmp_path: Path) -> None:
+    async with house(certs_dir, tmp_path, "check_token", "traffic_controller") as opened:
+        token = f"Authorization: bearer {opened.good(DOORS['stream'])}"
+        for name in ("app", APP[:-1], f"{APP}0", f"{APP}%20", f"{APP}%0a", APP.replace("-", ""), f"%7b{APP}%7d"):
+            reply = await ask(opened.ports["listen"], opened.trusting, request(f"/apps/{name}/recentlogs", token))
+            assert (reply.status, reply.body) in ((401, b""), (404, b"404 page not found\n")), name
+            assert "www-authenticate" not in reply.headers
+
+        assert opened.capi.requests == []
+
+
+async def test_every_source_that_is_asked_for_must_be_the_clients(certs_dir: Path, tmp_path: Path, mode: str) -> None:
+    async with house(certs_dir, tmp_path, mode, "reverse_log_proxy") as opened:
+        token = f"Authorization: bearer {opened.good(DOORS['gateway, one source'])}"
+        for query in (
+            f"source_id={OTHER_APP}",
+            f"source_id={APP}&source_id={OTHER_APP}",
+            f"source_id={APP}&source_id=",
+            f"source_id={APP}%2F..%2F{OTHER_APP}",
+            f"source_id={APP},{OTHER_APP}",
+            "source_id",
+            "",
+        ):
+            reply = await ask(opened.ports["gateway"], opened.trusting, request(f"/v2/read?log&{query}", token))
+            assert (reply.status, reply.body) == (404, NOT_FOUND), query
+
+
+def of_a_certificate(certs: Path, directory: Path, begins_s: float, ends_s: float) -> ssl.SSLContext:
+    """Return the context of a client whose certificate, of our authority, is good from then to then."""
+    authority = x509.load_pem_x509_certificate((certs / "ca.crt").read_bytes())
+    signing_key = load_pem_private_key((certs / "ca.key").read_bytes(), None)
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+    certificate = (
+        x509.CertificateBuilder(authority.subject, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now + timedelta(seconds=begins_s))
+        .not_valid_after(now + timedelta(seconds=ends_s))
+        .sign(signing_key, hashes.SHA256())  # type: ignore[arg-type]  # it is one that signs
+    )
+    (directory / "crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (directory / "key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = client_context(certs / "ca.crt", directory / "crt", directory / "key", alpn=["h2", "http/1.1"])
+    context.check_hostname = False
+    return context
+
+
+@pytest.mark.parametrize("room", ["doppler", "metron", "reverse_log_proxy", "traffic_controller"])
+async def test_a_certificate_opens_doors_while_it_is_good(certs_dir: Path, tmp_path: Path, room: str) -> None:
+    """Those of gRPC, and everybody's `/metrics`."""
+    settings = {} if room == "doppler" else {"doppler_addresses": ["127.0.0.1:9"]}
+    if room == "traffic_controller":
+        settings["auth"] = {"mode": "open"}
+    async with running(room, certs_dir, drain_grace_s=0.2, **settings) as ports:
+        doors = [ports["admin"]] if room == "traffic_controller" else [ports["admin"], ports["listen"]]
+        for address in doors:
+            assert await is_open(address, of_a_certificate(certs_dir, tmp_path, -60, 60))
+            assert not await is_open(address, of_a_certificate(certs_dir, tmp_path, -60, -1))
+            assert not await is_open(address, of_a_certificate(certs_dir, tmp_path, 60, 120))
+
+
+async def is_open(address: str, context: ssl.SSLContext) -> bool:
+    """Tell whether a client is heard: with TLS 1.3, it learns only after its handshake whether it may come in."""
+    try:
+        stream = await dial(address, context)
+    except trio.BrokenResourceError:
+        return False
+    is_http2 = stream.selected_alpn_protocol() == "h2"
+    try:
+        await stream.send_all(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0" if is_http2 else request("/metrics")
+        )
+        with trio.fail_after(10):
+            return bool(await stream.receive_some(9))
+    except trio.BrokenResourceError:
+        return False
+    finally:
+        await trio.aclose_forcefully(stream)

@@ -434,25 +434,40 @@ async def refused_a_resume(pipeline: Pipeline, target: str, **who: str | None) -
     return comments
 
 
-@pytest.mark.parametrize(
-    ("target", "scopes", "why"),
-    [
-        ("/v2/read?log&counter", None, "the session has another query"),
-        ("/v2/read?log", ["doppler.firehose"], "the session is another token's"),
-    ],
-)
-async def test_only_the_same_token_and_query_continue(
-    pipeline: Pipeline, target: str, scopes: list[str] | None, why: str
-) -> None:
-    token = ""
-    if scopes:
-        token = pipeline.tokens.create(scopes=scopes, expires_in_s=None, now=time.time())
+async def test_another_query_does_not_continue(pipeline: Pipeline) -> None:
     async with pipeline.open() as reading:
         await pipeline.subscribed()
         await pipeline.send(*logs(numbers(1, 1)))
         last = await reading.event()
 
-    assert await refused_a_resume(pipeline, target, token=token, last_id=last.id) == [f"cannot resume: {why}"]
+    comments = await refused_a_resume(pipeline, "/v2/read?log&counter", last_id=last.id)
+    assert comments == ["cannot resume: the session has another query"]
+
+
+async def test_a_token_that_was_refreshed_continues(pipeline: Pipeline) -> None:
+    old, new = (
+        pipeline.tokens.create(scopes=["logs.admin"], expires_in_s=600, now=time.time() - age) for age in (599, 0)
+    )
+    async with pipeline.open(token=old) as reading:
+        await pipeline.subscribed()
+        await pipeline.send(*logs(numbers(1, 1)))
+        last = await reading.event()
+    await pipeline.send(*logs(numbers(2, 2)))
+
+    async with pipeline.open(token=new, last_id=last.id) as reading:
+        assert await reading.payloads(1) == numbers(2, 2)
+    assert await pipeline.metric("resume_failures_total") == 0
+
+
+async def test_a_token_for_something_else_does_not_continue(pipeline: Pipeline) -> None:
+    token = pipeline.tokens.create(scopes=[], sources=["other"], expires_in_s=None, now=time.time())
+    target = f"/v2/read?log&source_id={APP}"
+    async with pipeline.open(target) as reading:
+        await pipeline.subscribed()
+        await pipeline.send(*logs(numbers(1, 1)))
+        last = await reading.event()
+
+    assert (await pipeline.ask(target, token=token, last_id=last.id)).status_code == 404
 
 
 async def test_a_token_that_was_revoked_does_not_continue(pipeline: Pipeline) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import h11
 import pytest
 import trio
+from websockets.frames import Frame, Opcode
 from websockets.trio.client import connect
 
 from envelope.pb import dropsonde_pb2 as v1
@@ -18,8 +19,9 @@ from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles, client_context
 from plumbing.tokens import TokenStore
+from tests import raw_http
 from tests.fakes.log_cache import FakeLogCache, batch, open_log_cache
-from tests.noaa import parts_of
+from tests.noaa import Closed, WebSocket, parts_of
 from tests.running import eventually, get, running
 
 APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
@@ -445,3 +447,75 @@ async def test_each_request_is_a_line_in_the_access_log(certs_dir: Path, tmp_pat
     assert " src=1.2.3.4 spt=5 " in second
     assert "secret" not in first + second
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def opened(door: Door, *headers: str) -> tuple[raw_http.Reply, WebSocket]:
+    """Open a firehose; returns the answer to its handshake, and what speaks on."""
+    stream = await door.dial()
+    token = f"Authorization: bearer {door.token()}"
+    reply = await raw_http.exchange(stream, raw_http.request("/firehose/s", raw_http.HANDSHAKE, token, *headers))
+    return reply, WebSocket(stream, reply.rest)
+
+
+async def test_any_origin_is_accepted_and_no_protocol_or_compression(door: Door) -> None:
+    offers = (
+        "Origin: https://elsewhere",
+        "Sec-WebSocket-Protocol: v1, v2",
+        "Sec-WebSocket-Extensions: permessage-deflate",
+    )
+    reply, socket = await opened(door, *offers)
+    await socket.close()
+
+    assert reply.status == 101
+    assert reply.lasting_headers == {
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+    }
+
+
+async def test_a_client_is_pinged_at_once(door: Door) -> None:
+    _, socket = await opened(door)
+    with trio.fail_after(5):
+        assert (await socket.frame())[0] is Opcode.PING
+    await socket.close()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 4000])
+async def test_a_goodbye_is_returned(door: Door, code: int) -> None:
+    _, socket = await opened(door)
+    await socket.stream.send_all(Frame(Opcode.CLOSE, code.to_bytes(2, "big")).serialize(mask=True))
+
+    with trio.fail_after(5), pytest.raises(Closed) as closed:
+        await socket.message()
+    assert closed.value.args == (code, "")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        Frame(Opcode.BINARY, b"not masked").serialize(mask=False),
+        b"\x93\x80mask",  # an opcode that there is not
+        b"\xc2\x80mask",  # an extension that was not agreed on
+        Frame(Opcode.CONT, b"of nothing").serialize(mask=True),
+    ],
+)
+async def test_a_client_that_does_not_speak_the_protocol_is_told_so(door: Door, nonsense: bytes) -> None:
+    _, socket = await opened(door)
+    await socket.stream.send_all(nonsense)
+
+    with trio.fail_after(5), pytest.raises(Closed) as closed:
+        await socket.message()
+    assert closed.value.code == 1002
+
+
+async def test_what_is_asked_of_others_is_counted(certs_dir: Path, tmp_path: Path, log_cache: FakeLogCache) -> None:
+    log_cache.answer = lambda _: (503, b"")
+    file = tmp_path / "access.log"
+    async with open_door(certs_dir, tmp_path, log_cache_url=log_cache.address, security_event_log=file) as door:
+        await door.ask(f"/apps/{APP}/recentlogs", token=door.token())
+        metrics = await get(door.ports, certs_dir, "/metrics")
+
+    assert "traffic_controller_log_cache_failures_total 1.0\n" in metrics
+    assert "traffic_controller_access_log_failures_total 0.0\n" in metrics
+    assert 'traffic_controller_auth_questions_total{authority="local",outcome="asked"} 1.0\n' in metrics

@@ -23,6 +23,8 @@ class FakeAgent:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, here: bool = True) -> None:
         self.here = here
+        self.takes_calls = here
+        """Whether connections succeed, which they may though nobody takes what is sent."""
         self.attempts = 0
         self.got: list[bytes] = []
         monkeypatch.setattr(agent_link, "open_channel", lambda *_: self)
@@ -35,7 +37,7 @@ class FakeAgent:
 
     async def _connected(self, _: object, address: str) -> None:
         self.attempts += 1
-        if not self.here:
+        if not (self.here or self.takes_calls):
             raise PeerUnavailable(f"{address}: not here")
 
     def _stream(self, _: object, counts: LinkCounts) -> "FakeStream":
@@ -57,6 +59,7 @@ class FakeStream:
             if not self._agent.here:
                 raise PeerUnavailable("gone")
             self._agent.got += [parcel.batch for parcel in parcels]
+            self._counts.delivered += sum(parcel.envelopes for parcel in parcels)
             self._undelivered = []
 
     def abandon(self) -> list[Parcel]:
@@ -127,6 +130,25 @@ def test_an_agent_that_is_away_is_logged_once_and_gets_the_newest_when_it_is_bac
 
         assert [line["event"] for line in logs] == ["agent_away"]
         assert outbox.dropped_total == 2
+        await end(task)
+
+    run(scenario)
+
+
+def test_an_agent_that_takes_every_call_and_nothing_else_is_logged_once_and_called_less_and_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        agent, outbox = FakeAgent(monkeypatch, here=False), open_outbox()
+        agent.takes_calls = True
+        outbox.put(Parcel(b"event", 1))
+        with structlog.testing.capture_logs() as logs:
+            task = emit(outbox)
+            await until(lambda: agent.attempts > 3)
+
+        assert [line["event"] for line in logs] == ["agent_away"]
+        agent.here = True
+        await until(lambda: agent.got == [b"event"])
         await end(task)
 
     run(scenario)

@@ -110,6 +110,18 @@ async def test_others_need_a_right_to_every_source_they_name(visitor: Visitor, q
     assert await visitor.knock(query, "mine") == 404
 
 
+async def test_a_source_that_is_named_again_is_asked_about_once(visitor: Visitor) -> None:
+    assert await visitor.knock(f"log{f'&source_id={MINE}' * 100}", "mine") == 200
+    assert visitor.authority.asked == [(MINE, True)]
+
+
+async def test_a_token_of_which_nobody_knows_what_it_opens_opens_nothing(visitor: Visitor) -> None:
+    visitor.authority.refusal = Access.UNKNOWN
+
+    assert await visitor.knock(f"log&source_id={MINE}", "mine") == 404
+    assert visitor.authority.asked == []
+
+
 @pytest.mark.parametrize("access", [Access.DENIED, Access.HIDDEN, Access.UNKNOWN])
 async def test_every_failure_of_access_looks_the_same(visitor: Visitor, access: Access) -> None:
     visitor.authority.refusal = access
@@ -213,6 +225,13 @@ async def test_no_token_is_logged_or_kept(visitor: Visitor, token: str) -> None:
 
     assert token not in str(lines)
     assert all(s.owner.token == hashlib.sha256(token.encode()).digest() for s in visitor.sessions._roster)
+
+
+async def test_where_a_token_may_be_nothing_is_logged(visitor: Visitor) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await visitor.knock("log&token=SECRET&source_id=a&x", headers=[(b"referer", b"https://page/?token=SECRET")])
+
+    assert (lines[0]["target"], lines[0]["referer"]) == ("/v2/read?log&source_id=a", "https://page/")
 
 
 async def test_what_a_client_sends_is_logged_up_to_a_length(visitor: Visitor) -> None:

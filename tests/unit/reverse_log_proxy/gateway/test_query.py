@@ -4,7 +4,7 @@ import pytest
 
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Selector
 from reverse_log_proxy.gateway import refusals
-from reverse_log_proxy.gateway.query import Query, parse_parameters, parse_query
+from reverse_log_proxy.gateway.query import MAX_SELECTORS, Query, parse_parameters, parse_query, understood
 from reverse_log_proxy.gateway.refusals import Refusal
 
 
@@ -104,3 +104,26 @@ def test_a_query_with_a_shard_is_shared() -> None:
 
 def test_bytes_that_are_no_text_do_no_harm() -> None:
     assert parse_query(parse_parameters(b"log&source_id=\xff%ff")).request
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("log&source_id=a%20b&counter.name=x&source_id=c", "log&source_id=a%20b&counter.name=x&source_id=c"),
+        ("token=t&log&access_token&logs=1&=&", "log"),
+        ("", ""),
+    ],
+)
+def test_what_means_nothing_is_left_out_where_a_query_is_shown(text: str, kept: str) -> None:
+    assert understood(text) == kept
+
+
+@pytest.mark.parametrize("sources", [1, 100])
+def test_a_query_asks_for_so_much_and_no_more(sources: int) -> None:
+    """Sources times names: what fits into the head of a request would fill the memory, multiplied."""
+    text = "&".join(["source_id=a"] * sources + ["gauge.name=b"] * (MAX_SELECTORS // sources))
+    assert len(selectors(text)) == MAX_SELECTORS
+
+    with pytest.raises(Refusal) as refusal:
+        query(f"{text}&counter")
+    assert refusal.value is refusals.TOO_MUCH

@@ -99,14 +99,19 @@ async def test_the_owner_finds_a_session_again(sessions: Sessions) -> None:
     assert sessions.find(EventId(session.id, 1), owner("counter&log")) is session
 
 
-@pytest.mark.parametrize(
-    ("query", "token", "why"),
-    [("log&counter", b"t", "the session has another query"), ("log", b"u", "the session is another token's")],
-)
-async def test_nobody_else_does(sessions: Sessions, query: str, token: bytes, why: str) -> None:
+async def test_another_query_does_not_continue_it(sessions: Sessions) -> None:
     session = sessions.open(owner())
 
-    assert sessions.find(EventId(session.id, 1), owner(query, token)) == why
+    assert sessions.find(EventId(session.id, 1), owner("log&counter")) == "the session has another query"
+
+
+async def test_with_another_token_it_is_that_tokens_from_then_on(sessions: Sessions) -> None:
+    session = sessions.open(owner("log&shard_id=a"))
+
+    assert sessions.find(EventId(session.id, 1), owner("log&shard_id=a", b"fresh")) is session
+    await linger(session)
+    sessions.open(owner("log&shard_id=a", b"fresh"))
+    assert session.is_over
 
 
 async def test_a_session_that_ended_is_not_found_and_its_books_are(sessions: Sessions) -> None:
