@@ -51,7 +51,8 @@ class Visitor(asyncio.Protocol):
 
     def __init__(self, visit: Callable[[Visitor], Coroutine[Any, Any, None]]) -> None:
         self.gone = asyncio.Event()
-        self._visit = visit
+        self.visit: asyncio.Task[None]
+        self._begin = visit
         self._arrived = b""
         self._has_ended = False
         self._news = asyncio.Event()
@@ -64,7 +65,7 @@ class Visitor(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the visit."""
         self.transport = cast(asyncio.Transport, transport)
-        self._task = asyncio.ensure_future(self._visit(self))
+        self.visit = asyncio.ensure_future(self._begin(self))
 
     def data_received(self, data: bytes) -> None:
         """Keep what came in until it is wanted."""
@@ -81,7 +82,7 @@ class Visitor(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the name is asyncio's
         """End the visit."""
         self.gone.set()
-        self._task.cancel()
+        self.visit.cancel()
 
     async def receive(self) -> bytes:
         """Wait for bytes and return them; none once the client has hung up."""
@@ -140,6 +141,11 @@ class FrontDoor:
         """Wait for no more requests; those that are here are answered."""
         for visitor in self._undecided:
             visitor.transport.close()
+
+    async def empty(self) -> None:
+        """Wait until nobody waits for an answer."""
+        if self._visitors:
+            await asyncio.wait([visitor.visit for visitor in self._visitors])
 
     def abort(self) -> None:
         """Cut off whoever still waits for an answer."""

@@ -16,9 +16,10 @@ import httpx
 import orjson
 from google.protobuf.json_format import ParseDict, ParseError
 
+from envelope import kernel
+from envelope.framing import frame
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
-from envelope.v2_to_v1 import to_v1
 from plumbing.tls import client_context
 from traffic_controller.config import Config
 
@@ -93,10 +94,10 @@ class LogCache:
 
 
 async def _converted(batch: Iterable[Any]) -> list[v1.Envelope]:
-    """Convert a few at a time: streams share the thread."""
-    result: list[v1.Envelope] = []
+    """Read a few at a time: streams share the thread. What would become too much of v1 is left out by the kernel."""
+    framed: list[bytes] = []
     for index, each in enumerate(batch):
         if index % _AT_A_TIME == 0:
             await asyncio.sleep(0)
-        result += to_v1(ParseDict(each, v2.Envelope(), ignore_unknown_fields=True))
-    return result
+        framed.append(frame(ParseDict(each, v2.Envelope(), ignore_unknown_fields=True).SerializeToString()))
+    return [v1.Envelope.FromString(message) for message in kernel.v1_messages(b"".join(framed))]

@@ -147,6 +147,7 @@ class WebSocketServer:
             self._server.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.drain_grace_s):
+                    await self._front_door.empty()
                     await self._server.wait_closed()
 
     async def abort(self) -> None:

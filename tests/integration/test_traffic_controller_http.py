@@ -1,6 +1,7 @@
 """The HTTP side of a traffic controller over raw TLS, as clients of the original see it (loggregator.md 3.1)."""
 
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,9 @@ from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles, client_context
 from plumbing.tokens import TokenStore
 from tests import raw_http
+from tests.fakes.capi import FakeCapi
 from tests.fakes.log_cache import FakeLogCache, batch, open_log_cache
+from tests.fakes.uaa import FakeUaa
 from tests.noaa import Closed, WebSocket, parts_of
 from tests.running import eventually, get, running
 
@@ -519,3 +522,36 @@ async def test_what_is_asked_of_others_is_counted(certs_dir: Path, tmp_path: Pat
     assert "traffic_controller_log_cache_failures_total 1.0\n" in metrics
     assert "traffic_controller_access_log_failures_total 0.0\n" in metrics
     assert 'traffic_controller_auth_questions_total{authority="local",outcome="asked"} 1.0\n' in metrics
+
+
+async def test_whoever_waits_for_an_answer_when_it_stops_gets_it(certs_dir: Path, tmp_path: Path) -> None:
+    release = threading.Event()
+    with FakeUaa(certs_dir) as uaa, FakeCapi(certs_dir, lambda _: (release.wait(10), None)[1]) as capi:
+        (tmp_path / "secret").write_text("word")
+        authority = {
+            "mode": "uaa",
+            "uaa_url": uaa.url,
+            "uaa_ca": certs_dir / "ca.crt",
+            "uaa_client_id": "doppler",
+            "uaa_client_secret_file": tmp_path / "secret",
+            "capi_url": capi.url,
+            "capi_ca": certs_dir / "ca.crt",
+            "capi_cert": certs_dir / "client.crt",
+            "capi_key": certs_dir / "client.key",
+        }
+        replies: list[Reply] = []
+
+        async def ask(door: Door) -> None:
+            replies.append(await door.ask(f"/apps/{APP}/recentlogs", token="x"))
+
+        async with trio.open_nursery() as nursery:
+            async with open_door(certs_dir, tmp_path, auth=authority, drain_grace_s=10) as door:
+                nursery.start_soon(ask, door)
+
+                async def is_asked_about() -> bool:
+                    return bool(capi.requests)
+
+                await eventually(is_asked_about)
+                threading.Timer(0.5, release.set).start()
+
+    assert [reply.status for reply in replies] == [401]

@@ -136,7 +136,7 @@ class Visit:
             await asyncio.sleep(0)
         self.is_paused_while_asking = self.transport.is_paused
         async with asyncio.timeout(5):
-            await asyncio.wait([visitor._task])
+            await asyncio.wait([visitor.visit])
         assert not door._visitors
 
 
