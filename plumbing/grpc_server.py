@@ -26,6 +26,7 @@ OPTIONS: list[tuple[str, int]] = [
     # Original agents ping every 15 s with no call open; gRPC's default would send them away with too_many_pings.
     ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_MS),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.server_handshake_timeout_ms", 5_000),  # a connection that says nothing: 120 s by default
     # A peer that vanished without a word is noticed, and its streams end.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 15_000),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -62,9 +63,16 @@ def run(serve: Serve[AnySettings], config_class: type[AnySettings], argv: Sequen
         name = config.name or name
         set_up_logs(name, config.log_level)
         check_files(config.tls)
+        _allow_many_connections()
         return trio.run(_live, partial(serve, config, stop=life.stop), life, name, descriptors)
     except Exception as error:  # the end of the process: what is not named here is a crash
         return _post_mortem(name, error, life)
+
+
+def _allow_many_connections() -> None:
+    """Open as many files as the system lets us: its usual start, 1,024, is less than a component's own bounds."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Life:

@@ -210,13 +210,13 @@ class Reader:
     async def _watch_for_slowness(self) -> None:
         """Cut a client off that takes nothing for too long while more waits, as the original does (3.1)."""
         patience, counts, now = self._config.slow_consumer_s, self.counts, asyncio.get_running_loop().time
-        taken, since = (0, 0), now()
+        most_taken, delivered, since = 0, 0, now()
         while now() - since < patience:
             await asyncio.sleep(patience / 10)
             unsent = self._connection.transport.get_write_buffer_size()
-            progress = (counts.bytes - unsent, counts.delivered)
-            if progress != taken or not (unsent or self._feed.blocked):
-                taken, since = progress, now()
+            taken = counts.bytes - unsent  # less than before, if a pong waits behind the frames
+            if taken > most_taken or counts.delivered > delivered or not (unsent or self._feed.blocked):
+                most_taken, delivered, since = max(taken, most_taken), counts.delivered, now()
         self.was_slow = True
         log.warning("slow_consumer", stream=self.stream.name, endpoint=self.stream.endpoint, waited_s=patience)
         await self._close(*self._slow_close())

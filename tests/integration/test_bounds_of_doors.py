@@ -1,12 +1,10 @@
 """What strangers can make the HTTP doors hold, and for how long: of everything there is so much and no more."""
 
-import shutil
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -341,16 +339,3 @@ async def test_a_message_that_is_too_long_is_not_read_to_its_end(certs_dir: Path
         await socket.send_all(b"\x82\xff" + (1 << 40).to_bytes(8, "big") + b"mask")
 
         assert (1009).to_bytes(2, "big") in await hangs_up_on(socket)
-
-
-async def test_keys_are_agreed_on_once(door: Door) -> None:
-    """A client of TLS 1.2 that asks for other keys in the middle (`R`) costs us its handshake, again and again."""
-    assert shutil.which("openssl"), "this test wants openssl"
-    command = ["openssl", "s_client", "-connect", door.address, "-tls1_2"]
-    ask_anew = partial(trio.run_process, command, stdin=b"R\n", capture_stdout=True, capture_stderr=True, check=False)
-    with trio.fail_after(SOON_S):
-        completed = await ask_anew()
-
-    assert b"RENEGOTIATING" in completed.stdout + completed.stderr
-    assert b"no renegotiation" in completed.stdout + completed.stderr
-    assert await door.is_well()

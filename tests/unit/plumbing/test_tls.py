@@ -325,3 +325,10 @@ def test_a_client_gives_certificate_and_key_together(client: TlsFiles, half: str
 def test_files_take_no_unknown_setting(certs_dir: Path) -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         TlsFiles.model_validate({"ca": "a", "cert": "b", "key": "c", "passphrase": "d"})
+
+
+def test_keys_are_agreed_on_once(certs_dir: Path) -> None:
+    """A client of TLS 1.2 that asks for other keys in the middle would cost a server its handshake again and again."""
+    context = server_context(TlsFiles.named(certs_dir, "doppler"), require_client_cert=False)
+
+    assert context.options & ssl.OP_NO_RENEGOTIATION
