@@ -132,7 +132,7 @@ class WebSocketServer:
             await self._lobby.open(host, port)
             return self._lobby
 
-        server.create_server = open_lobby
+        server.create_server = open_lobby  # a pinned seam: the library's server, on connections that we accept
         try:
             self._server = await server
         except OSError as error:
