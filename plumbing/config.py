@@ -36,7 +36,7 @@ from plumbing.tls import TlsFiles
 __all__ = ["TABLES", "ConfigError", "ListenAddress", "PeerAddress", "Section", "SettingRow", "Settings"]
 __all__ += ["describe", "join_listen", "load", "parse_listen"]
 
-TABLES = ("metron", "doppler", "traffic_controller", "reverse_log_proxy", "standpipe")
+TABLES = ("metron", "doppler", "traffic_controller", "reverse_log_proxy", "log_cache", "standpipe")
 """The tables a TOML file may have: one file can serve every component of an installation."""
 
 _SHOWN = 60  # characters of a wrong value

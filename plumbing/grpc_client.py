@@ -13,8 +13,6 @@ from plumbing.tls import TlsError, TlsFiles, grpc_channel_credentials
 CONNECT_TIMEOUT_S = 5.0
 LEGACY_AFTER_S = 1.0  # an original peer sends no headers before its first message
 _CALL_OPTIONS: list[tuple[str, int]] = [
-    # What a Doppler took in, and what it has to say about it: a message that we refuse would come again and again.
-    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     # The ping policy of the original clients (loggregator.md 0.1): servers allow one every 10 s.
     ("grpc.keepalive_time_ms", 15_000),
@@ -57,13 +55,23 @@ def translate(error: Exception, address: str) -> PeerUnavailable | PeerRefused:
     return kind(f"{address}: {code.name if code else 'error'}: {details}")
 
 
-def open_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.aio.Channel:
+def open_channel(
+    address: str, tls: TlsFiles, server_name: str, *, max_receive_bytes: int = 2 * MAX_MESSAGE_BYTES
+) -> grpc.aio.Channel:
     """Open a channel to `host:port` whose certificate must carry `server_name` (loggregator.md 0.1).
+
+    By default it receives what a Doppler took in, and what that has to say about it: a message that we refuse would
+    come again and again.
 
     Call it on the island. Our own certificate and key are read anew; while they are being replaced they may make no
     pair, or not be there: that too raises `PeerUnavailable`, for it may work the next time.
     """
-    options = [*_CALL_OPTIONS, ("grpc.ssl_target_name_override", server_name), ("grpc.default_authority", server_name)]
+    options = [
+        *_CALL_OPTIONS,
+        ("grpc.max_receive_message_length", max_receive_bytes),
+        ("grpc.ssl_target_name_override", server_name),
+        ("grpc.default_authority", server_name),
+    ]
     try:
         credentials = grpc_channel_credentials(tls)
     except (TlsError, OSError) as error:

@@ -13,6 +13,7 @@ import httpx
 import trio
 
 import doppler
+import log_cache
 import metron
 import reverse_log_proxy
 import traffic_controller
@@ -24,12 +25,14 @@ _LEAVES = {
     "metron": "metron",
     "traffic_controller": "trafficcontroller",
     "reverse_log_proxy": "reverselogproxy",
+    "log_cache": "log-cache",
 }
 _ROOMS: Mapping[str, Any] = {
     "doppler": doppler,
     "metron": metron,
     "traffic_controller": traffic_controller,
     "reverse_log_proxy": reverse_log_proxy,
+    "log_cache": log_cache,
 }
 
 

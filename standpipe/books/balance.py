@@ -17,7 +17,7 @@ from plumbing.ledger import Account, total
 COLUMNS = ("account", "kind", "received", "delivered", "dropped", "skipped", "held", "in flight", "balance")
 
 _NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside")
-_HOLDERS = ("hop", "subscription", "tail")
+_HOLDERS = ("hop", "subscription", "tail", "store")
 _LINK = "link "
 
 

@@ -51,6 +51,10 @@ def up(
     dopplers: Annotated[
         int | None, typer.Option(envvar="STANDPIPE_DOPPLERS", metavar="N", help="How many Dopplers. Default: 2.")
     ] = None,
+    log_caches: Annotated[
+        int | None,
+        typer.Option(envvar="STANDPIPE_LOG_CACHES", metavar="N", help="How many nodes of the log cache. Default: 1."),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option(
@@ -62,7 +66,7 @@ def up(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy.",
+            help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy, log_cache.",
         ),
     ] = None,
     quiet: Annotated[
@@ -79,7 +83,7 @@ def up(
     """
     directory = resolve_data_dir(data_dir)
     names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
-    flags = {"ports": ports, "dopplers": dopplers, "only": names, "auth.mode": auth}
+    flags = {"ports": ports, "dopplers": dopplers, "log_caches": log_caches, "only": names, "auth.mode": auth}
     try:
         plan = make_plan(load_up(config, flags), told_components(config, os.environ), directory, config)
     except ConfigError as error:

@@ -19,7 +19,7 @@ CHECKPOINTS_DIR = "checkpoints"
 
 FIRST_ADMIN_PORT = 14820
 FIRST_DOPPLER_ADMIN_PORT = 14830
-"""There may be any number of Dopplers: theirs come last."""
+"""There may be a hundred Dopplers: theirs come behind those of single components."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,19 @@ class Door:
     """The one that says where it listens, as on the command line; a section that somebody set some of is left alone."""
 
     port: int
+    next_port: int = 0
+    """Of the second of its kind, where there may be several; the others come behind it."""
     switch: str = ""
     """The setting that opens it, if it is closed by default."""
 
     def is_told(self, told: Mapping[str, Any]) -> bool:
         """Whether somebody has set it up already."""
         return self.setting.partition(".")[0] in told
+
+    def place(self, index: int, *, auto: bool) -> str:
+        """Return where that of the `index`th of its kind listens."""
+        port = self.port if index == 0 else self.next_port + index - 1
+        return join_listen("127.0.0.1", 0 if auto else port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +60,35 @@ class Room:
 
     port: int
     admin_port: int
+    next_port: int = 0
+    """Of the second of its kind, where there may be several; the others come behind it. 0: the free ones behind the
+    first."""
+    next_admin_port: int = 0
+    """The same of the admin ports. 0: those behind the first."""
+    numbered: bool = False
+    """Whether there may be several: then each has a number in its name."""
     doors: Sequence[Door] = ()
     checks_access: bool = False
     """Whether clients show a token: then it is told who decides what a token is good for."""
     reports: bool = False
     """Whether it sends its own metrics through an agent."""
+    asks_log_cache: bool = False
+    """Whether it answers what it does not know from a log cache."""
 
     def place(self, told: Mapping[str, Any], index: int, *, auto: bool) -> tuple[str, str]:
         """Return where the `index`th of its kind listens, and its admin port: by default, or as `told`."""
-        port = self.port if index == 0 else free_ports(self.port)[index] - index
-        listen = _listen(told.get("listen"), port, index, f"[{self.name}] listen", auto=auto)
-        admin = _listen(told.get("admin_listen"), self.admin_port, index, f"[{self.name}] admin_listen", auto=auto)
+        ports = free_ports(self.port) if not self.next_port else (self.port, *range(self.next_port, 65536))
+        admin_ports = (self.admin_port, *range(self.next_admin_port or self.admin_port + 1, 65536))
+        listen = _listen(told.get("listen"), ports, index, f"[{self.name}] listen", auto=auto)
+        admin = _listen(told.get("admin_listen"), admin_ports, index, f"[{self.name}] admin_listen", auto=auto)
         return listen, admin
 
+    def names(self, count: int) -> Sequence[str]:
+        """Say what so many of its kind are called."""
+        return [f"{self.name}-{index}" for index in range(count)] if self.numbered else [self.name]
 
-DOPPLER = Room(name="doppler", leaf="doppler", port=8082, admin_port=FIRST_DOPPLER_ADMIN_PORT)
+
+DOPPLER = Room(name="doppler", leaf="doppler", port=8082, admin_port=FIRST_DOPPLER_ADMIN_PORT, numbered=True)
 METRON = Room(
     name="metron",
     leaf="metron",
@@ -85,6 +106,7 @@ TRAFFIC_CONTROLLER = Room(
     admin_port=FIRST_ADMIN_PORT + 1,
     checks_access=True,
     reports=True,
+    asks_log_cache=True,
 )
 REVERSE_LOG_PROXY = Room(
     name="reverse_log_proxy",
@@ -96,7 +118,20 @@ REVERSE_LOG_PROXY = Room(
     reports=True,
 )
 
-FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY)
+LOG_CACHE = Room(
+    name="log_cache",
+    leaf="log-cache",
+    port=8080,
+    next_port=8300,
+    admin_port=FIRST_ADMIN_PORT + 3,
+    next_admin_port=FIRST_DOPPLER_ADMIN_PORT + 100,
+    numbered=True,
+    doors=(Door(endpoint="rest", setting="rest.listen", port=8083, next_port=8400, switch="rest.enabled"),),
+    checks_access=True,
+    reports=True,
+)
+
+FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY, LOG_CACHE)
 """The way of an envelope. They stop in this order, so that what one holds still finds the next."""
 
 
@@ -119,6 +154,7 @@ class Component:
     """Where further ports are to listen."""
     dials_dopplers: bool = False
     dials_agent: bool = False
+    dials_log_cache: bool = False
     reads_stdin: bool = False
 
     def command(self, python: str, endpoints: Mapping[str, str], descriptors: Mapping[str, int]) -> list[str]:
@@ -136,13 +172,22 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to start: first the Dopplers, then the agent, which dials them, then the others, which dial both."""
+    """What to start: first the Dopplers, then the agent, which dials them, then the others, which dial both.
+
+    The log caches come before the last: those are told where to ask for what was.
+    """
 
     dopplers: Sequence[Component]
     agents: Sequence[Component]
+    log_caches: Sequence[Component]
     others: Sequence[Component]
     doppler_addresses: Mapping[str, str]
     """Where each Doppler is to be found, those not started here included; the true port may be another."""
+
+    @property
+    def stages(self) -> Sequence[Sequence[Component]]:
+        """What to start at once, one after the other."""
+        return (self.dopplers, self.agents, self.log_caches, self.others)
 
     def dialling(self, components: Iterable[Component], started: Mapping[str, str]) -> list[Component]:
         """Return components, told whom to dial; `started` says where those of this run truly listen."""
@@ -154,28 +199,48 @@ class Plan:
             yield "--doppler-addresses=" + ",".join(dopplers.values())
         if component.dials_agent and METRON.name in started:
             yield f"--agent-address={started[METRON.name]}"
+        rest = started.get(f"{LOG_CACHE.names(1)[0]}.{LOG_CACHE.doors[0].endpoint}")
+        if component.dials_log_cache and rest:
+            yield f"--log-cache-url=https://{rest}"
+
+
+def make_cluster(nodes: Sequence[Component]) -> list[Component]:
+    """Tell the nodes of a log cache of each other, unless there is one alone or somebody has told them.
+
+    The ports they listen on must be known.
+    """
+    if len(nodes) < 2:
+        return list(nodes)
+    together = ",".join(dialable(node.listen) for node in nodes)
+    return [
+        replace(node, flags=(*node.flags, f"--node-addresses={together}", f"--node-index={index}"))
+        for index, node in enumerate(nodes)
+    ]
 
 
 def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | None) -> Plan:
     """Plan one run. Raises `ConfigError` for names that nothing has, and for addresses that are none."""
     auto = settings.ports == "auto"
-    names = [f"doppler-{index}" for index in range(settings.dopplers)]
-    chosen = _chosen(settings.only, names)
-    dopplers = [
-        _component(name, DOPPLER, told, data_dir, config, index=index, auto=auto) for index, name in enumerate(names)
-    ]
-    elsewhere = {
-        name: DOPPLER.place(told["doppler"], index, auto=auto and name in chosen)[0] for index, name in enumerate(names)
-    }
-    singles = {
-        room.name: _component(room.name, room, told, data_dir, config, auto=auto, access=settings.auth)
+    counts = {DOPPLER: settings.dopplers, LOG_CACHE: settings.log_caches}
+    names = {room: room.names(counts.get(room, 1)) for room in FLOW}
+    chosen = _chosen(settings.only, {room.name: names[room] for room in FLOW})
+    components = {
+        room: [
+            _component(name, room, told, data_dir, config, index=index, auto=auto, access=settings.auth)
+            for index, name in enumerate(names[room])
+            if name in chosen
+        ]
         for room in FLOW
-        if room is not DOPPLER and room.name in chosen
+    }
+    elsewhere = {
+        name: DOPPLER.place(told["doppler"], index, auto=auto and name in chosen)[0]
+        for index, name in enumerate(names[DOPPLER])
     }
     return Plan(
-        dopplers=[component for component in dopplers if component.name in chosen],
-        agents=[component for component in singles.values() if component.room is METRON],
-        others=[component for component in singles.values() if component.room is not METRON],
+        dopplers=components.pop(DOPPLER),
+        agents=components.pop(METRON),
+        log_caches=components.pop(LOG_CACHE),
+        others=[component for rest in components.values() for component in rest],
         doppler_addresses={name: dialable(address) for name, address in elsewhere.items()},
     )
 
@@ -192,11 +257,10 @@ def dialable(address: str) -> str:
     return join_listen("127.0.0.1" if ip.version == 4 else "::1", port)
 
 
-def _chosen(only: Iterable[str], dopplers: Sequence[str]) -> set[str]:
-    """Return the names of the components to start."""
-    singles = [room.name for room in FLOW if room is not DOPPLER]
-    groups = {DOPPLER.name: dopplers, **{name: [name] for name in (*dopplers, *singles)}}
-    wanted = list(only) or [room.name for room in FLOW]
+def _chosen(only: Iterable[str], rooms: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names of the components to start; `rooms` has the names of each kind."""
+    groups = {**rooms, **{name: [name] for names in rooms.values() for name in names}}
+    wanted = list(only) or list(rooms)
     for name in wanted:
         if name not in groups:
             raise ConfigError(f"there is no component {name!r}; known are {', '.join(groups)}")
@@ -210,9 +274,9 @@ def _component(
     data_dir: Path,
     config: Path | None,
     *,
-    index: int = 0,
+    index: int,
     auto: bool,
-    access: AuthSettings | None = None,
+    access: AuthSettings,
 ) -> Component:
     own = told[room.name]
     listen, admin_listen = room.place(own, index, auto=auto)
@@ -222,17 +286,16 @@ def _component(
         listen=listen,
         admin_listen=admin_listen,
         flags=(*_flags(room, own, data_dir, config, access), *_index_tag(room, own, index)),
-        doors={
-            door: join_listen("127.0.0.1", 0 if auto else door.port) for door in room.doors if not door.is_told(own)
-        },
+        doors={door: door.place(index, auto=auto) for door in room.doors if not door.is_told(own)},
         dials_dopplers=room is not DOPPLER and "doppler_addresses" not in own,
         dials_agent=room.reports and "agent_address" not in own,
+        dials_log_cache=room.asks_log_cache and "log_cache_url" not in own,
         reads_stdin="stdin" in own,
     )
 
 
 def _flags(
-    room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings | None
+    room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings
 ) -> Iterator[str]:
     """Give a component the places of the data directory, unless it was told of others."""
     tls = TlsFiles.named(data_dir / CERTS_DIR, room.leaf)
@@ -242,7 +305,7 @@ def _flags(
     if config is not None:
         yield f"--config={config}"
     yield from (_flag(name, path) for name, path in places.items() if name not in told)
-    if room.checks_access and access is not None:
+    if room.checks_access:
         yield from _access_flags(access, told.get("auth", {}), data_dir)
 
 
@@ -267,15 +330,17 @@ def _flag(setting: str, value: Any) -> str:
     return f"{flag}={value}"
 
 
-def _listen(told: Any, port: int, index: int, setting: str, *, auto: bool) -> str:
+def _listen(told: Any, ports: Sequence[int], index: int, setting: str, *, auto: bool) -> str:
+    """Return the `index`th address: by default of these ports, or counted up from the one that was told."""
     host = "127.0.0.1"
     if told is not None:
         try:
             host, port = parse_listen(str(told))
         except ValueError as error:
             raise ConfigError(f"{setting}: {error}") from error
-    if auto or port == 0:
+        ports = range(port, 65536) if port else [0] * (index + 1)
+    if auto:
         return join_listen(host, 0)
-    if port + index > 65535:
-        raise ConfigError(f"{setting}: port {port} + {index} is above 65535")
-    return join_listen(host, port + index)
+    if index >= len(ports):
+        raise ConfigError(f"{setting}: port {ports[0]} + {index} is above 65535")
+    return join_listen(host, ports[index])

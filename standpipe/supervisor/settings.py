@@ -28,12 +28,15 @@ class UpSettings(Section):
     dopplers: int = Field(default=2, ge=1, le=100)
     """How many Dopplers share the load."""
 
+    log_caches: int = Field(default=1, ge=0, le=64)
+    """How many nodes the log cache has."""
+
     ports: Literal["default", "auto"] = "default"
     """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
 
     only: tuple[str, ...] = ()
-    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`. Without any:
-    everything."""
+    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`, `log_cache`.
+    Without any: everything."""
 
     auth: AuthSettings = AuthSettings()
     """Who decides about access at every door, save one whose own table says otherwise."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 
+from plumbing.config import join_listen, parse_listen
 from plumbing.tls import TlsFiles
 from standpipe.supervisor.books import keep_books, save_book
 from standpipe.supervisor.child import Child, StartFailed, Surroundings
 from standpipe.supervisor.data_dir import LEDGER_DIR
-from standpipe.supervisor.plan import FLOW, Component, Plan, dialable
+from standpipe.supervisor.plan import FLOW, Component, Plan, dialable, make_cluster
 from standpipe.supervisor.rates import flow_of
 from standpipe.system import CERTS_DIR
 
@@ -87,8 +90,19 @@ class Supervisor:
 
 async def start_all(supervisor: Supervisor, plan: Plan) -> None:
     """Start a plan's components, those first whom the others dial."""
-    for components in (plan.dopplers, plan.agents, plan.others):
+    for components in plan.stages:
+        if components is plan.log_caches and len(components) > 1:
+            components = make_cluster([replace(each, listen=_settled(each.listen)) for each in components])
         await supervisor.start(plan.dialling(components, supervisor.endpoints))
+
+
+def _settled(listen: str) -> str:
+    """Choose a port where any will do, for one that others must know before it listens."""
+    host, port = parse_listen(listen)
+    if port:
+        return listen
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as found:
+        return join_listen(host, found.getsockname()[1])
 
 
 @asynccontextmanager

@@ -4,14 +4,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests" / "unit"
-ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "reverse_log_proxy", "standpipe")
+ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "reverse_log_proxy", "log_cache", "standpipe")
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
 """Files that declare and wire: whatever runs a component tests them."""
 EDGES = {
+    "log_cache/peer.py": "tests/integration/test_log_cache_cluster.py",
     "plumbing/egress_client.py": "tests/integration/test_feed_wire.py",
     "plumbing/egress_server.py": "tests/integration/test_doppler_wire.py",
     "plumbing/pem.py": "tests/unit/plumbing/test_tls.py",
     "plumbing/sources_feed.py": "tests/integration/test_sources_feed_wire.py",
+    "plumbing/unary_client.py": "tests/integration/test_log_cache_cluster.py",
     "traffic_controller/websocket_server.py": "tests/integration/test_firehose_wire.py",
 }
 """Modules that are tested where they meet real sockets or files, and where that is."""

@@ -4,13 +4,14 @@ from typing import Any
 import pytest
 
 import doppler
+import log_cache
 import metron
 import reverse_log_proxy
 import traffic_controller
 from plumbing.auth import AuthSettings
 from plumbing.certs import LEAVES
 from plumbing.setting_sources import ConfigError, flag_of, settings_of
-from standpipe.supervisor.plan import FLOW, Plan, dialable, make_plan
+from standpipe.supervisor.plan import FLOW, Component, Plan, dialable, make_cluster, make_plan
 from standpipe.supervisor.settings import UpSettings
 
 DATA = Path("/data")
@@ -19,6 +20,7 @@ CONFIGS: dict[str, Any] = {
     "metron": metron,
     "traffic_controller": traffic_controller,
     "reverse_log_proxy": reverse_log_proxy,
+    "log_cache": log_cache,
 }
 
 
@@ -27,23 +29,28 @@ def _plan(settings: UpSettings | None = None, config: Path | None = None, **told
     return make_plan(settings or UpSettings(), everything, DATA, config)
 
 
+def _components(plan: Plan) -> list[Component]:
+    return [component for stage in plan.stages for component in stage]
+
+
 def _listens(plan: Plan) -> dict[str, tuple[str, str]]:
-    return {each.name: (each.listen, each.admin_listen) for each in (*plan.dopplers, *plan.agents, *plan.others)}
+    return {each.name: (each.listen, each.admin_listen) for each in _components(plan)}
 
 
 def _flags(plan: Plan, name: str) -> tuple[str, ...]:
     """Every flag of a component, those of its ports included."""
-    component = next(each for each in (*plan.dopplers, *plan.agents, *plan.others) if each.name == name)
+    component = next(each for each in _components(plan) if each.name == name)
     return tuple(component.command("python", {}, {}))
 
 
 def test_by_default_everything_listens_where_the_manual_says() -> None:
     assert _listens(_plan()) == {
         "doppler-0": ("127.0.0.1:8082", "127.0.0.1:14830"),
-        "doppler-1": ("127.0.0.1:8083", "127.0.0.1:14831"),
+        "doppler-1": ("127.0.0.1:8084", "127.0.0.1:14831"),
         "metron": ("127.0.0.1:3458", "127.0.0.1:14820"),
         "traffic_controller": ("127.0.0.1:8081", "127.0.0.1:14821"),
         "reverse_log_proxy": ("127.0.0.1:8090", "127.0.0.1:14822"),
+        "log_cache-0": ("127.0.0.1:8080", "127.0.0.1:14823"),
     }
 
 
@@ -55,9 +62,9 @@ def test_rooms_know_the_ports_and_certificates_of_their_components() -> None:
 
 
 def test_any_number_of_components_is_free_of_collisions() -> None:
-    plan = _plan(UpSettings(dopplers=100))
+    plan = _plan(UpSettings(dopplers=100, log_caches=16))
     addresses = [address for pair in _listens(plan).values() for address in pair]
-    addresses += [address for each in (*plan.agents, *plan.others) for address in each.doors.values()]
+    addresses += [address for each in _components(plan) for address in each.doors.values()]
     assert len(addresses) == len(set(addresses))
 
 
@@ -99,7 +106,7 @@ def test_only_what_is_named_is_started(only: list[str], started: list[str]) -> N
 
 
 def test_a_name_that_nothing_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no component 'doppler-2'; known are doppler, doppler-0, doppler-1, metron"):
+    with pytest.raises(ConfigError, match="no component 'doppler-2'; known are metron, doppler, traffic_controller"):
         _plan(UpSettings(only=("doppler-2",)))
 
 
@@ -114,6 +121,32 @@ def test_others_dial_dopplers_that_run_elsewhere_where_they_should_listen() -> N
     plan = _plan(UpSettings(only=("doppler-0", "metron"), ports="auto"), doppler={"listen": "0.0.0.0:9000"})
     (metron_,) = plan.dialling(plan.agents, {"doppler-0": "127.0.0.1:4711"})
     assert "--doppler-addresses=127.0.0.1:4711,127.0.0.1:9001" in metron_.flags
+
+
+def test_nodes_of_a_log_cache_know_each_other_in_one_order() -> None:
+    plan = _plan(UpSettings(log_caches=2), log_cache={"listen": "0.0.0.0:9000"})
+    together = "--node-addresses=127.0.0.1:9000,127.0.0.1:9001"
+    first, second = make_cluster(plan.log_caches)
+    assert first.flags[-2:] == (together, "--node-index=0")
+    assert second.flags[-2:] == (together, "--node-index=1")
+
+
+def test_a_log_cache_alone_is_told_of_no_others() -> None:
+    (alone,) = make_cluster(_plan().log_caches)
+    assert not any("node" in flag for flag in alone.flags)
+
+
+def test_there_may_be_no_log_cache() -> None:
+    assert list(_plan(UpSettings(log_caches=0)).log_caches) == []
+
+
+def test_the_traffic_controller_asks_the_log_cache_there_is() -> None:
+    started = {"log_cache-0": "a:1", "log_cache-0.rest": "127.0.0.1:4711"}
+    controller, proxy = (plan := _plan()).dialling(plan.others, started)
+    assert "--log-cache-url=https://127.0.0.1:4711" in controller.flags
+    assert not any("log-cache" in flag for flag in proxy.flags)
+    told = _plan(traffic_controller={"log_cache_url": "https://far"})
+    assert not any("log-cache-url" in flag for each in told.dialling(told.others, started) for flag in each.flags)
 
 
 def test_doppler_addresses_that_were_set_are_left_alone() -> None:

@@ -1,0 +1,99 @@
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from envelope.errors import DecodeError
+from envelope.framing import frame
+from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
+from log_cache.intake import Intake
+
+GOOD = EnvelopeBatch(batch=[Envelope(source_id="app", timestamp=1)]).SerializeToString()
+BAD = frame(b"\xff")
+NOTHING_AT_ALL = b"\xff"
+
+
+class Shelf:
+    def __init__(self) -> None:
+        self.batches: list[tuple[bytes, int]] = []
+
+    def put(self, batch: bytes, count: int) -> None:
+        self.batches.append((batch, count))
+
+
+class Elsewhere:
+    """Forwards everything."""
+
+    def forward(self, batch: bytes, count: int) -> tuple[bytes, int]:
+        return b"", 0
+
+
+class Arrival(SimpleNamespace):
+    confirmed = False
+
+    def confirm(self) -> None:
+        self.confirmed = True
+
+
+async def _arrive(intake: Intake, batch: bytes, *, is_kept: bool = True) -> Arrival:
+    arrival = Arrival(batch=batch, is_kept=is_kept)
+    await intake._relay(cast(Any, arrival))
+    return arrival
+
+
+def test_what_is_sent_is_put_into_the_cache_without_what_is_no_envelope() -> None:
+    intake = Intake(shelf := Shelf())
+
+    intake.take(GOOD + BAD + GOOD, local_only=False)
+
+    assert shelf.batches == [(GOOD + GOOD, 2)]
+    assert (intake.counts.sent, intake.counts.sent_malformed, intake.counts.stored) == (3, 1, 2)
+
+
+def test_a_message_that_cannot_be_taken_apart_is_refused_and_counted_as_one() -> None:
+    intake = Intake(shelf := Shelf())
+
+    with pytest.raises(DecodeError):
+        intake.take(NOTHING_AT_ALL, local_only=False)
+
+    assert shelf.batches == []
+    assert (intake.counts.sent, intake.counts.good) == (1, 0)
+
+
+def test_what_belongs_to_others_is_forwarded_unless_it_was_forwarded_already() -> None:
+    intake = Intake(shelf := Shelf(), Elsewhere())
+
+    intake.take(GOOD, local_only=False)
+    intake.take(GOOD, local_only=True)
+
+    assert shelf.batches == [(GOOD, 1)]
+    assert (intake.counts.sent, intake.counts.stored) == (2, 1)
+
+
+async def test_an_arrival_is_confirmed_once_it_is_in_the_cache() -> None:
+    intake = Intake(shelf := Shelf())
+
+    arrival = await _arrive(intake, GOOD + BAD)
+
+    assert arrival.confirmed
+    assert shelf.batches == [(GOOD, 1)]
+
+
+async def test_a_broken_arrival_is_one_malformed_envelope_and_stops_nothing() -> None:
+    intake = Intake(Shelf())
+
+    arrival = await _arrive(intake, NOTHING_AT_ALL)
+
+    assert arrival.confirmed
+    assert intake.account().skipped == 1
+
+
+async def test_the_books_of_the_subscription_balance_and_know_strangers() -> None:
+    intake = Intake(Shelf())
+    await _arrive(intake, GOOD + BAD)
+    await _arrive(intake, GOOD, is_kept=False)
+    intake.take(GOOD, local_only=False)
+
+    account = intake.account()
+
+    assert (account.received, account.delivered, account.outside, account.balance) == (3, 2, 1, 0)
