@@ -12,6 +12,7 @@ from doppler.v1_ingress import Pushed
 from doppler.v1_router import V1Router
 from envelope import kernel
 from envelope.framing import frame
+from envelope.kinds import Keep
 from envelope.v1_to_v2 import to_v2
 from plumbing.diode import Parcel
 from plumbing.ledger import Account
@@ -28,6 +29,8 @@ class Exchange:
         """Envelopes from outside that were routed."""
         self.own = 0
         """Envelopes about this doppler itself that were routed."""
+        self.without_v1 = 0
+        """Envelopes that no v1 reader could be offered, while there were any: they have no form on that wire."""
 
     def accept(self, batch: bytes, count: int, kinds: int) -> None:
         """Route an admitted batch of v2 envelopes."""
@@ -80,4 +83,6 @@ class Exchange:
     def _route(self, batch: bytes, count: int, kinds: int) -> None:
         self._v2.route(batch, count, kinds)
         if self._v1.subscriptions:
-            self._v1.route(kernel.v1_messages(batch))
+            frames, _, without = kernel.v1_frames(batch, Keep.ALL)
+            self._v1.route(kernel.ws_payloads(frames)[0])
+            self.without_v1 += without

@@ -27,6 +27,10 @@ class Subscribed(Protocol):
     def selected_sources(self) -> int:
         """Sources that some subscription asks for by name."""
 
+    @property
+    def without_v1(self) -> int:
+        """Envelopes that no v1 reader could be offered, while there were any."""
+
 
 def expose(metrics: Metrics, counts: IngressCounts, subscribed: Subscribed) -> None:
     """Register them; each is read when scraped."""
@@ -45,6 +49,11 @@ def expose(metrics: Metrics, counts: IngressCounts, subscribed: Subscribed) -> N
         "Envelopes dropped, by reason.",
         lambda: {("malformed",): counts.malformed} | {(r,): n for r, n in books().dropped.items()},
         labels=("reason",),
+    )
+    metrics.counter(
+        "doppler_envelopes_without_v1_total",
+        "Envelopes that have no form on v1's wire, while anybody read it.",
+        lambda: subscribed.without_v1,
     )
     metrics.gauge("doppler_envelopes_held", "Envelopes waiting for subscriptions.", lambda: books().held)
     metrics.gauge("doppler_subscriptions", "Subscriptions, lingering ones included.", lambda: subscribed.subscriptions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from doppler.subscription import Reader, Subscription
@@ -32,7 +33,7 @@ class Places:
         self.taken -= 1
 
 
-class Register:
+class Register(ABC):
     """Subscriptions by key: readers with the same key share one. A router says what is routed to them."""
 
     def __init__(self, places: Places, linger_s: float) -> None:
@@ -82,9 +83,9 @@ class Register:
         subscription.expires_at = None
         return subscription.join(lambda reader: self._left(key, reader), deterministic_name)
 
+    @abstractmethod
     def _ended(self, subscription: Subscription) -> None:
         """Offer it nothing any more."""
-        raise NotImplementedError
 
     def _left(self, key: object, reader: Reader) -> None:
         subscription = reader.subscription

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
-from google.protobuf.message import Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from envelope.errors import DecodeError
 from envelope.pb.dropsonde_pb2 import Envelope as V1Envelope
 from envelope.pb.plumbing_pb2 import EnvelopeData
+from envelope.v1_required import missing_fields
 from plumbing.grpc_server import Service
 from plumbing.ingress_server import ClientStreams, IngressCounts
 
@@ -84,23 +83,6 @@ def read_pushed(message: bytes) -> Pushed:
         envelope = V1Envelope.FromString(payload)
     except ProtobufDecodeError as error:
         raise DecodeError(f"not a v1 envelope: {error}") from error
-    if not envelope.IsInitialized():
-        paths: list[str] = envelope.FindInitializationErrors()  # type: ignore[attr-defined] # its stub lacks it
-        missing = [path for path in paths if not _has_strange_number(envelope, path)]
-        if missing:
-            raise DecodeError(f"a v1 envelope without {', '.join(missing)}")
+    if missing := missing_fields(envelope):
+        raise DecodeError(f"a v1 envelope without {', '.join(missing)}")
     return Pushed(payload, envelope)
-
-
-def _has_strange_number(envelope: V1Envelope, path: str) -> bool:
-    """Tell a field that is missing from an enum whose number we have no name for, which protobuf keeps as unknown.
-
-    The original sends 0 for a method or a peer type that it does not know, and reads whatever number it is sent.
-    """
-    *parents, name = path.split(".")
-    message: Message = envelope
-    for parent in parents:
-        message = getattr(message, parent)
-    number = message.DESCRIPTOR.fields_by_name[name].number
-    unknown = UnknownFieldSet(message)
-    return any(unknown[at].field_number == number for at in range(len(unknown)))

@@ -15,6 +15,9 @@ from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Envelope, Selecto
 _KINDS = {"log": Kind.LOG, "counter": Kind.COUNTER, "gauge": Kind.GAUGE, "timer": Kind.TIMER, "event": Kind.EVENT}
 _WRAP = (1 << 64) - 1
 
+MAX_SELECTORS = 50_000
+"""What one request may hold: five kinds of what 10,000 sources send. Each costs a Doppler memory, and time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interest:
@@ -36,7 +39,7 @@ class Request:
 
 
 def parse_request(message: bytes) -> Request:
-    """Read a serialised `EgressBatchRequest`; raises `DecodeError` when it is none.
+    """Read a serialised `EgressBatchRequest`; raises `DecodeError` when it is none, or asks for too much at once.
 
     A selector without a message asks for nothing (2.2); the legacy selector counts only where there is no other.
     """
@@ -44,6 +47,8 @@ def parse_request(message: bytes) -> Request:
         request = EgressBatchRequest.FromString(message)
     except ProtobufDecodeError as error:
         raise DecodeError(f"not an EgressBatchRequest: {error}") from error
+    if len(request.selectors) > MAX_SELECTORS:
+        raise DecodeError(f"an EgressBatchRequest with {len(request.selectors)} selectors: at most {MAX_SELECTORS}")
     selectors: Iterable[Selector] = request.selectors
     if not request.selectors and request.HasField("legacy_selector"):
         selectors = [request.legacy_selector]

@@ -71,6 +71,7 @@ class Agent:
         finally:
             self.links.remove(link)
             self._ended.delivered += link.delivered
+            self._ended.outside += link.outside
             self._ended.returned += link.returned
 
     def account(self) -> Account:
@@ -105,6 +106,7 @@ class Agent:
                 delivered=link.delivered,
                 in_flight=link.window.in_flight,
                 returned=link.returned,
+                outside=link.outside,
             )
             for name, link in named
         ]

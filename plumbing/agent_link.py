@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, Protocol
 
 import structlog
+import trio
 
 from plumbing.diode import Parcel, SharedDiode
 from plumbing.first_of import first_of
-from plumbing.grpc_client import (
-    CALL_FAILURES,
-    Backoff,
-    PeerRefused,
-    PeerUnavailable,
-    connected,
-    open_channel,
-    translate,
-)
-from plumbing.ingress_client import IngressStream, LinkCounts
+from plumbing.grpc_client import Backoff, PeerRefused, PeerUnavailable
+from plumbing.ingress_client import LinkCounts, connected_stream
+from plumbing.island import Island
+from plumbing.self_metrics import SelfMetrics
 from plumbing.tls import TlsFiles
 
 log = structlog.get_logger(__name__)
@@ -39,6 +36,39 @@ _MOST_WAIT_S = 15.0
 def open_outbox() -> SharedDiode:
     """Make the outbox of `emit_through_agent`: a parcel put into it is sent at once. Use it on the island."""
     return SharedDiode(_OUTBOX_ENVELOPES, _OUTBOX_BYTES)
+
+
+class Reporting(Protocol):
+    """The settings of a component that tells of itself."""
+
+    @property
+    def agent_address(self) -> str:
+        """Return where the agent is; empty for none."""
+
+    @property
+    def self_metrics_interval_s(self) -> float:
+        """Return how often to tell."""
+
+    @property
+    def tls(self) -> TlsFiles:
+        """Return what to show the agent, and whom to trust."""
+
+
+def report_through_agent(
+    background: trio.Nursery,
+    island: Island,
+    config: Reporting,
+    own: SelfMetrics,
+    *,
+    outbox: SharedDiode | None = None,
+) -> None:
+    """Send a component's own metrics, and what is put into `outbox`, for as long as `background` lives.
+
+    Without an agent nothing is sent.
+    """
+    if config.agent_address:
+        emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox or open_outbox())
+        background.start_soon(island.run, emit, lambda: own.batch(time.time_ns()), config.self_metrics_interval_s)
 
 
 async def emit_through_agent(
@@ -75,16 +105,9 @@ async def _empty(outbox: SharedDiode, address: str, tls: TlsFiles) -> None:
 
 
 async def _send(outbox: SharedDiode, tls: TlsFiles, counts: LinkCounts) -> None:
-    channel = open_channel(counts.address, tls, AGENT_NAME)
-    try:
-        await connected(channel, counts.address)
-        stream = IngressStream(channel, counts)
+    async with connected_stream(tls, AGENT_NAME, counts) as stream:
         try:
             await stream.open()
             await stream.send_from(outbox)
         finally:
             outbox.give_back(stream.abandon())
-    except CALL_FAILURES as error:
-        raise translate(error, counts.address) from error
-    finally:
-        await channel.close()

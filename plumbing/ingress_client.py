@@ -46,6 +46,8 @@ class LinkCounts:
 
     address: str
     delivered: int = 0
+    outside: int = 0
+    """Those of them that a stranger was given, who acknowledges nothing and keeps no books."""
     returned: int = 0
     """Envelopes taken back from broken streams and sent again: a peer that died may have passed on some of them."""
     connects: int = 0
@@ -86,7 +88,7 @@ async def keep_sending(
 async def _connect_and_send(
     diode: SharedDiode, counts: LinkCounts, tls: TlsFiles, server_name: str, recycle_after: int, backoff: Backoff
 ) -> None:
-    async with _connected_stream(counts.address, tls, server_name, counts) as stream:
+    async with connected_stream(tls, server_name, counts) as stream:
         try:
             await stream.open()
             backoff.reset()
@@ -96,15 +98,17 @@ async def _connect_and_send(
 
 
 @asynccontextmanager
-async def _connected_stream(
-    address: str, tls: TlsFiles, server_name: str, counts: LinkCounts
-) -> AsyncIterator[IngressStream]:
-    channel = open_channel(address, tls, server_name)
+async def connected_stream(tls: TlsFiles, server_name: str, counts: LinkCounts) -> AsyncIterator[IngressStream]:
+    """Connect to `counts.address`, to open a stream there.
+
+    Raises `PeerUnavailable` or `PeerRefused`, also for what fails within the block.
+    """
+    channel = open_channel(counts.address, tls, server_name)
     try:
-        await connected(channel, address)
+        await connected(channel, counts.address)
         yield IngressStream(channel, counts)
     except CALL_FAILURES as error:
-        raise translate(error, address) from error
+        raise translate(error, counts.address) from error
     finally:
         await channel.close()
 
@@ -181,7 +185,9 @@ class IngressStream:
                 self._be_patient()
             await self._call.write(b"".join([parcel.batch for parcel in parcels]))
             if not self._acks and not self._call.done():  # a write on a call that has just ended fails in silence
-                counts.delivered += window.acknowledge_all()
+                given = window.acknowledge_all()
+                counts.delivered += given
+                counts.outside += given
                 self._be_patient()
             while window.in_flight_bytes > WINDOW_BYTES:
                 self._room.clear()
@@ -219,12 +225,12 @@ class IngressStream:
         return kind(f"{self._counts.address}: {code.name}: {details or 'stream ended'}")
 
 
-async def send_once(address: str, tls: TlsFiles, server_name: str, diode: SharedDiode, counts: LinkCounts) -> None:
-    """Send a closed diode's content over one connection and return when all of it has arrived.
+async def send_once(tls: TlsFiles, server_name: str, diode: SharedDiode, counts: LinkCounts) -> None:
+    """Send a closed diode's content to `counts.address` over one connection and return when all of it has arrived.
 
     Raises `PeerUnavailable` or `PeerRefused`; then `counts.delivered` says how much did arrive.
     """
-    async with _connected_stream(address, tls, server_name, counts) as stream:
+    async with connected_stream(tls, server_name, counts) as stream:
         try:
             await stream.open()
             await stream.send_from(diode)

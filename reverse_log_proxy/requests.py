@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest
+from envelope.selectors import MAX_SELECTORS
 from plumbing.egress_server import RequestRefused
 
 MAX_REQUEST_BYTES = 4 << 20
@@ -38,6 +39,8 @@ def parse_request(message: bytes) -> Request:
             request.selectors.append(request.legacy_selector)
         request.ClearField("legacy_selector")
         message = request.SerializeToString()
+    if len(request.selectors) > MAX_SELECTORS:
+        raise RequestRefused("INVALID_ARGUMENT", f"more than {MAX_SELECTORS} selectors")
     if not request.selectors:
         raise RequestRefused("INVALID_ARGUMENT", "Selectors cannot be empty")
     if any(selector.WhichOneof("message") is None for selector in request.selectors):

@@ -8,7 +8,6 @@ Drops: nothing here; the Dopplers hold, drop and count for a subscriber that is 
 from __future__ import annotations
 
 import random
-import time
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ import trio
 
 from envelope.framing import envelopes
 from plumbing.admin import start_admin
-from plumbing.agent_link import emit_through_agent, open_outbox
+from plumbing.agent_link import report_through_agent
 from plumbing.auth import make_authority
 from plumbing.egress_client import Dopplers
 from plumbing.egress_server import EGRESS, batches, singles
@@ -57,14 +56,10 @@ async def serve(
             if gateway:
                 ports["gateway"] = await doors.start(partial(gateway.serve, island, stop=stop))
             admin = await start_admin(background, config, metrics, books)
-            if config.agent_address:
-                own = make_self_metrics(
-                    lambda: total_of(readers, gateway), lambda: len(readers), lambda: readers.rejected, dopplers
-                )
-                emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=open_outbox())
-                background.start_soon(
-                    island.run, emit, lambda: own.batch(time.time_ns()), config.self_metrics_interval_s
-                )
+            own = make_self_metrics(
+                lambda: total_of(readers, gateway), lambda: len(readers), lambda: readers.rejected, dopplers
+            )
+            report_through_agent(background, island, config, own)
             task_status.started({**ports, "admin": admin})
 
             await stop.wait()

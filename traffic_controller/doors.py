@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 from envelope.kinds import Keep, Kind
 from envelope.selectors import make_request
 from plumbing.auth import INVALID, Access, Authority
+from plumbing.auth.capi import GUID
 from traffic_controller.http_messages import Answer, Headers, Request, text
 
 _PATHS = re.compile(
@@ -27,7 +28,6 @@ _FILTERS = {
     "metrics": (Kind.COUNTER | Kind.GAUGE | Kind.TIMER | Kind.EVENT, Keep.METRICS),
 }
 _EVERYTHING = (Kind.TYPED, Keep.ALL)
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _NOT_IN_A_NAME = re.compile(r"[/\x00-\x1f\x7f]")
 _MAX_NAME = 256
@@ -65,7 +65,7 @@ class Stream:
     `remote`, `forwarded_for` and `path` say who the client is, for whoever has to be told of it.
     """
 
-    endpoint: str
+    endpoint: Endpoint
     name: str
     request: bytes
     keep: Keep
@@ -103,7 +103,7 @@ async def refuse(door: Door, token: str | None, authority: Authority, *, guids_o
         decision = await authority.firehose(token)
         reason = decision.reason if decision.access is Access.DENIED else INVALID
         return None if decision.access is Access.GRANTED else _unauthorized(reason)
-    if guids_only and not _GUID.fullmatch(door.name):
+    if guids_only and not GUID.fullmatch(door.name):
         return Answer(HTTPStatus.UNAUTHORIZED)
     decision = await authority.source(token, door.name)
     match decision.access:
@@ -126,7 +126,7 @@ def make_stream(door: Door, request: Request, remote: str) -> Stream:
         keep = Keep.APP
         wanted = make_request(Kind.LOG | Kind.GAUGE | Kind.TIMER, sources=[door.name])
     return Stream(
-        endpoint=door.endpoint.value,
+        endpoint=door.endpoint,
         name=door.name,
         request=wanted,
         keep=keep,

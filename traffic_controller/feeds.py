@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from traffic_controller.app_streams import AppStreams, Tail, Tailed
-from traffic_controller.doors import Stream
+from traffic_controller.doors import Endpoint, Stream
 
 
 class Feeds:
@@ -18,6 +18,6 @@ class Feeds:
 
     def open(self, stream: Stream, relay: Callable[[Arrival | Tailed], Awaitable[None]]) -> Feed | Tail:
         """Make the feed of one client; it reads nothing before it runs."""
-        if stream.endpoint == "stream":
+        if stream.endpoint is Endpoint.STREAM:
             return self._app_streams.tail(stream.name, relay)
         return Feed(self._dopplers, stream.request, relay)

@@ -9,6 +9,7 @@ from plumbing.auth.metrics import expose_authority
 from plumbing.ledger import Account
 from plumbing.metrics import Metrics
 from traffic_controller.access_log import AccessLog
+from traffic_controller.doors import Endpoint
 from traffic_controller.http_errands import Errands
 from traffic_controller.readers import Readers
 
@@ -65,7 +66,7 @@ def expose(metrics: Metrics, readers: Readers) -> None:
     )
     metrics.counter(
         "traffic_controller_envelopes_dropped_total",
-        "Envelopes dropped for slow app streams, by reason.",
+        "Envelopes dropped for app streams: too slow, or left with some unread.",
         lambda: {(reason,): float(count) for reason, count in books().dropped.items()},
         labels=("reason",),
     )
@@ -73,8 +74,8 @@ def expose(metrics: Metrics, readers: Readers) -> None:
     metrics.gauge(
         "traffic_controller_envelopes_in_flight", "Envelopes sent and not confirmed.", lambda: books().in_flight
     )
-    metrics.gauge("traffic_controller_firehoses", "Open firehoses.", lambda: readers.open_at("firehose"))
-    metrics.gauge("traffic_controller_app_streams", "Open app streams.", lambda: readers.open_at("stream"))
+    metrics.gauge("traffic_controller_firehoses", "Open firehoses.", lambda: readers.open_at(Endpoint.FIREHOSE))
+    metrics.gauge("traffic_controller_app_streams", "Open app streams.", lambda: readers.open_at(Endpoint.STREAM))
     metrics.counter("traffic_controller_slow_consumers_total", "Clients cut off.", lambda: readers.slow_consumers)
     metrics.counter(
         "traffic_controller_requests_refused_total",

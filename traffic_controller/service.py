@@ -15,7 +15,7 @@ from functools import partial
 import trio
 
 from plumbing.admin import start_admin
-from plumbing.agent_link import emit_through_agent, open_outbox
+from plumbing.agent_link import open_outbox, report_through_agent
 from plumbing.auth import make_authority
 from plumbing.diode import DiodePool
 from plumbing.egress_client import Dopplers
@@ -61,10 +61,7 @@ async def serve(
         )
         admin = await start_admin(background, config, metrics, books)
         background.start_soon(_keep_level, island, pool)
-        if config.agent_address:
-            own = make_self_metrics(readers, app_streams)
-            emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox)
-            background.start_soon(island.run, emit, lambda: own.batch(time.time_ns()), config.self_metrics_interval_s)
+        report_through_agent(background, island, config, make_self_metrics(readers, app_streams), outbox=outbox)
         task_status.started({"listen": address, "admin": admin})
 
         await stop.wait()

@@ -1,8 +1,7 @@
 """Take dropsonde: one v1 envelope per datagram becomes one v2 envelope (loggregator.md 1.1, v1 pipeline; 2.4, 2.5).
 
 What does not parse, lacks what v1 requires, or has no message of its type is malformed. A number that its enum does
-not know is a value like any other, as in the original, whose emitters send 0 for peer types and methods: Python's
-parser puts such numbers aside, among the unknown fields. Of the event type alone it makes an envelope malformed.
+not know is a value like any other (`envelope.v1_required`); of the event type alone it makes an envelope malformed.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
-from google.protobuf.message import Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from envelope.framing import frame
 from envelope.pb import dropsonde_pb2 as v1
+from envelope.v1_required import missing_fields
 from envelope.v1_to_v2 import to_v2
-from envelope.wire import WireType
 from metron.sources.counts import DoorCounts
 from metron.sources.remembered import Remembered
 from metron.sources.udp import Parsed
@@ -91,24 +88,8 @@ def _fault_of(envelope: v1.Envelope) -> str:
     message = _MESSAGES[envelope.eventType]
     if not envelope.HasField(message):
         return f"no {message}"
-    if envelope.IsInitialized():
-        return ""
-    paths: list[str] = envelope.FindInitializationErrors()  # type: ignore[attr-defined]  # unknown to its stubs
-    missing = [path for path in paths if not _is_there(envelope, path)]
+    missing = missing_fields(envelope)
     return f"no {missing[0]}" if missing else ""
-
-
-def _is_there(envelope: v1.Envelope, path: str) -> bool:
-    """Tell whether a field without a value is an enum whose number the parser did not know."""
-    *parents, name = path.split(".")
-    message: Message = envelope
-    for parent in parents:
-        message = getattr(message, parent)
-    field, unknown = message.DESCRIPTOR.fields_by_name[name], UnknownFieldSet(message)
-    return field.enum_type is not None and any(
-        unknown[at].field_number == field.number and unknown[at].wire_type == WireType.VARINT
-        for at in range(len(unknown))
-    )
 
 
 def _text(value: str | bytes) -> str:

@@ -72,7 +72,7 @@ class Outbox:
     async def send(self, tls: TlsFiles, scope: trio.CancelScope) -> None:
         """Send until closed and confirmed; on failure keep the reason and cancel `scope`."""
         try:
-            await self._island.run(send_once, self._counts.address, tls, AGENT, self._diode, self._counts)
+            await self._island.run(send_once, tls, AGENT, self._diode, self._counts)
         except (PeerUnavailable, PeerRefused) as error:
             if self._closed and self.confirmed == self.put_total:
                 return  # the connection broke after it had done its work

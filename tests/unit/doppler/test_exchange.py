@@ -70,6 +70,17 @@ def test_v2_envelopes_reach_v1_readers_in_their_v1_forms(batch: bytes) -> None:
     assert [canonical(v1.Envelope.FromString(message)) for message in read_v1(reader)] == forms
 
 
+def test_envelopes_that_v1_has_no_form_for_are_counted_while_anybody_reads_it() -> None:
+    formless = v2.EnvelopeBatch(batch=[v2.Envelope(source_id="app", timer={"name": "http"})]).SerializeToString()
+    wires = Wires()
+    wires.accept(formless)
+    wires.subscribe_v1()
+
+    wires.accept(formless * 2)
+
+    assert wires.exchange.without_v1 == 2
+
+
 @given(envelopes=st.lists(v1_envelopes, max_size=5))
 def test_v1_envelopes_reach_v2_readers_converted(envelopes: list[v1.Envelope]) -> None:
     wires = Wires()

@@ -6,7 +6,7 @@ from envelope.crc64 import crc64
 from envelope.errors import DecodeError
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Selector
-from envelope.selectors import Interest, Request, make_request, parse_request
+from envelope.selectors import MAX_SELECTORS, Interest, Request, make_request, parse_request
 
 
 def parsed(**fields: object) -> Request:
@@ -47,6 +47,13 @@ def test_the_legacy_selector_counts_only_alone() -> None:
 def test_what_is_no_request_is_a_decode_error() -> None:
     with pytest.raises(DecodeError, match="not an EgressBatchRequest"):
         parse_request(b"\x0a\xff")
+
+
+def test_a_request_for_too_much_at_once_is_a_decode_error() -> None:
+    request = EgressBatchRequest(selectors=[Selector(log={})] * (MAX_SELECTORS + 1))
+
+    with pytest.raises(DecodeError, match=f"at most {MAX_SELECTORS}"):
+        parse_request(request.SerializeToString())
 
 
 def test_a_made_request_reads_back() -> None:

@@ -89,10 +89,11 @@ def test_links_that_come_and_go_stay_in_the_books_as_one() -> None:
 
     for number in (1, 2, 3):
         with agent.link_to(f"127.0.0.1:{number}") as link:
-            link.delivered, link.returned = number, 1
+            link.delivered, link.outside, link.returned = number, number - 1, 1
 
     assert agent.account().balance == 0
-    assert [(account.account, account.delivered) for account in agent.link_accounts()] == [("links that ended", 6)]
+    (ended,) = agent.link_accounts()
+    assert (ended.account, ended.delivered, ended.outside) == ("links that ended", 6, 3)
     assert agent.links == []
     assert agent.returned == 3
 

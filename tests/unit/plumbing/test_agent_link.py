@@ -1,7 +1,8 @@
 """Metrics reach the agent every interval and events at once; an agent that is away costs a line in the log."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,15 @@ class FakeAgent:
         """Whether connections succeed, which they may though nobody takes what is sent."""
         self.attempts = 0
         self.got: list[bytes] = []
-        monkeypatch.setattr(agent_link, "open_channel", lambda *_: self)
-        monkeypatch.setattr(agent_link, "connected", self._connected)
-        monkeypatch.setattr(agent_link, "IngressStream", self._stream)
+        monkeypatch.setattr(agent_link, "connected_stream", self._connected_stream)
         monkeypatch.setattr(agent_link, "_MOST_WAIT_S", 0.001)
 
-    async def close(self) -> None:
-        pass
-
-    async def _connected(self, _: object, address: str) -> None:
+    @asynccontextmanager
+    async def _connected_stream(self, _: object, __: str, counts: LinkCounts) -> AsyncIterator["FakeStream"]:
         self.attempts += 1
         if not (self.here or self.takes_calls):
-            raise PeerUnavailable(f"{address}: not here")
-
-    def _stream(self, _: object, counts: LinkCounts) -> "FakeStream":
-        return FakeStream(self, counts)
+            raise PeerUnavailable(f"{counts.address}: not here")
+        yield FakeStream(self, counts)
 
 
 class FakeStream:

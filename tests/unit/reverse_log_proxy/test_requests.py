@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, EgressRequest, Selector
+from envelope.selectors import MAX_SELECTORS
 from plumbing.egress_server import RequestRefused
 from reverse_log_proxy.requests import MAX_REQUEST_BYTES, parse_request
 
@@ -62,6 +63,13 @@ def test_a_legacy_selector_becomes_one_where_there_is_no_other(legacy: Selector)
 def test_arbitrary_bytes_are_a_request_or_refused(message: bytes) -> None:
     with suppress(RequestRefused):
         assert EgressBatchRequest.FromString(parse_request(message).message).selectors
+
+
+def test_a_request_for_too_much_at_once_is_refused() -> None:
+    request = EgressBatchRequest(selectors=[Selector(log={})] * (MAX_SELECTORS + 1))
+
+    with pytest.raises(RequestRefused, match=f"more than {MAX_SELECTORS} selectors"):
+        parse_request(request.SerializeToString())
 
 
 def test_a_request_that_is_too_large_is_refused() -> None:

@@ -9,11 +9,11 @@ from plumbing.diode import SharedDiode
 from plumbing.egress_client import Dopplers, Feed
 from plumbing.tls import TlsFiles
 from traffic_controller.app_streams import AppStreams, Tail
-from traffic_controller.doors import Stream
+from traffic_controller.doors import Endpoint, Stream
 from traffic_controller.feeds import Feeds
 
 
-def stream(endpoint: str) -> Stream:
+def stream(endpoint: Endpoint) -> Stream:
     return Stream(endpoint=endpoint, name="n", request=b"", keep=Keep.ALL, explain=False)
 
 
@@ -24,7 +24,7 @@ def test_each_endpoint_has_its_kind_of_feed() -> None:
 
         async def relay(_: object) -> None: ...
 
-        assert isinstance(feeds.open(stream("firehose"), relay), Feed)
-        assert isinstance(feeds.open(stream("stream"), relay), Tail)
+        assert isinstance(feeds.open(stream(Endpoint.FIREHOSE), relay), Feed)
+        assert isinstance(feeds.open(stream(Endpoint.STREAM), relay), Tail)
 
     asyncio.run(scenario())
