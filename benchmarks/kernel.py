@@ -2,11 +2,13 @@
 
 `python -m benchmarks.kernel` prints a table. The batches are like those of the pipeline's budgets: 100 envelopes of 518
 bytes on average from 200 sources, 80 % logs, 10 % timers, 7 % gauges, 3 % counters.
+"Joined" is 20 of them as one batch, as a cache deals them out.
 """
 
 import statistics
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -63,6 +65,8 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
     defaults = DEFAULTS.SerializeToString()
     head = HEAD.SerializeToString()
     frames = [reference.v1_frames(batch, Keep.ALL)[0] for batch in work]
+    joined = [b"".join(work)]
+    every_name: defaultdict[bytes, bool] = defaultdict(lambda: True)
 
     def over(call: Callable[[ModuleType, bytes], object], inputs: list[bytes] = work) -> Callable[[ModuleType], None]:
         def run(kernel: ModuleType) -> None:
@@ -77,6 +81,10 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
         "select (logs)": over(lambda kernel, batch: kernel.select(batch, int(Kind.LOG))),
         "split (one source)": over(lambda kernel, batch: kernel.split(batch, one_source)),
         "split (every source)": over(lambda kernel, batch: kernel.split(batch, ids)),
+        "deal": over(lambda kernel, batch: kernel.deal(batch)),
+        "deal (joined)": over(lambda kernel, batch: kernel.deal(batch), joined),
+        "samples": over(lambda kernel, batch: kernel.samples(batch, every_name)),
+        "samples (joined)": over(lambda kernel, batch: kernel.samples(batch, every_name), joined),
         "tag": over(lambda kernel, batch: kernel.tag(batch, defaults, bytes)),
         "converge (preferred)": over(lambda kernel, batch: kernel.converge(batch, True)),
         "converge (deprecated)": over(lambda kernel, batch: kernel.converge(batch, False)),

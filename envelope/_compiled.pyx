@@ -13,7 +13,7 @@ Benchmark: `benchmarks/kernel.py`. Why Cython: `docs/decisions/0002-cython-for-t
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 
@@ -26,6 +26,9 @@ include "_reading.pxi"
 include "_writing.pxi"
 include "_to_v1.pxi"
 include "_to_json.pxi"
+include "_keys.pxi"
+include "_to_parts.pxi"
+include "_to_series.pxi"
 
 
 def admit(bytes batch not None):
@@ -213,115 +216,6 @@ def select(bytes batch not None, int kinds):
         PyMem_Free(w.start)
 
 
-cdef struct Piece:
-    At at
-    At after
-    Py_ssize_t part
-
-
-cdef struct Part:
-    Py_ssize_t size
-    Py_ssize_t count
-    int kinds
-    unsigned char *out
-
-
-cdef class Pieces:
-    """Which envelope of a batch belongs to which part of it."""
-
-    cdef Piece *piece
-    cdef Part *part
-    cdef Py_ssize_t pieces, parts, room
-    cdef dict numbers  # source_id -> the number of its part
-
-    def __cinit__(self):
-        self.numbers = {}
-
-    def __dealloc__(self):
-        PyMem_Free(self.piece)
-        PyMem_Free(self.part)
-
-    cdef int grow(self) except -1:
-        self.room = 2 * self.room + 128
-        piece = <Piece *>PyMem_Realloc(self.piece, self.room * sizeof(Piece))
-        if piece != NULL:
-            self.piece = piece
-        part = <Part *>PyMem_Realloc(self.part, self.room * sizeof(Part))
-        if part != NULL:
-            self.part = part
-        if piece == NULL or part == NULL:
-            raise MemoryError
-        return 0
-
-    cdef Py_ssize_t number_of(self, bytes source_id, sources) except -2:
-        """The number of a source's part, -1 when nobody asked for it."""
-        if source_id not in sources:
-            return -1
-        number = self.numbers.get(source_id)
-        if number is None:
-            number = self.numbers[source_id] = self.parts
-            self.part[self.parts] = Part(0, 0, 0, NULL)
-            self.parts += 1
-        return number
-
-    cdef int add(self, At at, At after, int kind, Py_ssize_t number) except -1:
-        self.piece[self.pieces] = Piece(at, after, number)
-        self.pieces += 1
-        self.part[number].size += after - at
-        self.part[number].count += 1
-        self.part[number].kinds |= kind
-        return 0
-
-    cdef dict cut(self):
-        cdef dict result = {}
-        cdef Py_ssize_t number, i
-        cdef bytes part
-        cdef Part *of
-        for source_id, number in self.numbers.items():
-            of = &self.part[number]
-            part = PyBytes_FromStringAndSize(NULL, of.size)
-            of.out = <unsigned char *>PyBytes_AS_STRING(part)
-            result[source_id] = part, of.count, of.kinds
-        for i in range(self.pieces):
-            of = &self.part[self.piece[i].part]
-            of.out = put_raw(of.out, self.piece[i].at, self.piece[i].after - self.piece[i].at)
-        return result
-
-
-def split(bytes batch not None, sources):
-    """Deal a batch out by source: source_id -> (its part in order, count, kinds), for those in `sources`."""
-    cdef Span whole = span_of(batch)
-    cdef At at = whole.at
-    cdef At end = at + whole.size
-    cdef At after
-    cdef Span envelope, latest
-    cdef Shape shape
-    cdef int kind
-    cdef Py_ssize_t number = -1
-    cdef Pieces pieces = Pieces.__new__(Pieces)
-    if not is_framed(whole):
-        return reference.split(batch, sources)
-    latest.at = NULL
-    latest.size = -1
-    while at < end:
-        after = next_envelope(at, end, &envelope)
-        if pieces.pieces == pieces.room:
-            pieces.grow()
-        if not skim(envelope, &shape):
-            kind, source_id, _ = describe(batch, at, after)
-            number = pieces.number_of(source_id, sources)
-            latest.size = -1
-        else:
-            kind = shape.kind
-            if not same(shape.source_id, latest):  # neighbours often share their source
-                latest = shape.source_id
-                number = pieces.number_of(bytes_of(latest.at, latest.at + latest.size), sources)
-        if number >= 0:
-            pieces.add(at, after, kind, number)
-        at = after
-    return pieces.cut()
-
-
 def converge(bytes batch not None, bint preferred):
     """Move every tag into `tags` (preferred) or, as text, into `deprecated_tags`, by loggregator.md 1.9."""
     cdef Span whole = span_of(batch)
@@ -433,58 +327,6 @@ def v1_messages(bytes batch not None, Py_ssize_t limit=V1_BYTES):
     """Convert to v1: one serialised v1 envelope each, nothing filtered."""
     frames, _, _ = v1_frames(batch, KEEP_LOGS | KEEP_METRICS, limit)
     return ws_payloads(frames)[0]
-
-
-def json_batch(bytes batch not None):
-    """Write a batch as the JSON of an EnvelopeBatch, on one line."""
-    cdef Span whole = span_of(batch)
-    cdef At at = whole.at
-    cdef At end = at + whole.size
-    cdef At after
-    cdef Span envelope
-    cdef Writer w
-    if not is_framed(whole):
-        return reference.json_batch(batch)
-    open_writer(&w, 2 * whole.size + 64)
-    try:
-        w.out = put_text(w.out, b'{"batch":[')
-        while at < end:
-            after = next_envelope(at, end, &envelope)
-            append_json(&w, at, after, envelope)
-            at = after
-            append(&w, b"," if at < end else b"")
-        append(&w, b"]}")
-        return written(&w)
-    except DecodeError:
-        return reference.json_batch(batch)  # which knows the offset
-    finally:
-        PyMem_Free(w.start)
-
-
-def json_envelopes(bytes batch not None):
-    """Write each envelope of a batch as JSON of its own."""
-    cdef Span whole = span_of(batch)
-    cdef At at = whole.at
-    cdef At end = at + whole.size
-    cdef At after
-    cdef Span envelope
-    cdef Writer w
-    cdef list found = []
-    if not is_framed(whole):
-        return reference.json_envelopes(batch)
-    open_writer(&w, 1024)
-    try:
-        while at < end:
-            after = next_envelope(at, end, &envelope)
-            append_json(&w, at, after, envelope)
-            found.append(written(&w))
-            w.out = w.start
-            at = after
-        return found
-    except DecodeError:
-        return reference.json_envelopes(batch)
-    finally:
-        PyMem_Free(w.start)
 
 
 def ws_payloads(bytes buffer not None):

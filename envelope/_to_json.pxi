@@ -365,3 +365,55 @@ cdef int append_json(Writer *w, At at, At after, Span envelope) except -1:
     else:
         w.out = out
     return 0
+
+
+def json_batch(bytes batch not None):
+    """Write a batch as the JSON of an EnvelopeBatch, on one line."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Writer w
+    if not is_framed(whole):
+        return reference.json_batch(batch)
+    open_writer(&w, 2 * whole.size + 64)
+    try:
+        w.out = put_text(w.out, b'{"batch":[')
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            append_json(&w, at, after, envelope)
+            at = after
+            append(&w, b"," if at < end else b"")
+        append(&w, b"]}")
+        return written(&w)
+    except DecodeError:
+        return reference.json_batch(batch)  # which knows the offset
+    finally:
+        PyMem_Free(w.start)
+
+
+def json_envelopes(bytes batch not None):
+    """Write each envelope of a batch as JSON of its own."""
+    cdef Span whole = span_of(batch)
+    cdef At at = whole.at
+    cdef At end = at + whole.size
+    cdef At after
+    cdef Span envelope
+    cdef Writer w
+    cdef list found = []
+    if not is_framed(whole):
+        return reference.json_envelopes(batch)
+    open_writer(&w, 1024)
+    try:
+        while at < end:
+            after = next_envelope(at, end, &envelope)
+            append_json(&w, at, after, envelope)
+            found.append(written(&w))
+            w.out = w.start
+            at = after
+        return found
+    except DecodeError:
+        return reference.json_envelopes(batch)
+    finally:
+        PyMem_Free(w.start)

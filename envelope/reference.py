@@ -5,7 +5,8 @@ function takes arbitrary bytes and raises nothing but DecodeError; all but `admi
 through, and raise where it holds an envelope that does not parse. What is no envelope in a batch is passed over.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+import struct
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -16,6 +17,7 @@ from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
+from envelope.series import numbers, raw_tags
 from envelope.v1_bounds import V1_BYTES, most_v1_bytes
 from envelope.v2_to_v1 import V1Envelope, V1Type, v1_forms
 from envelope.websocket_frames import frame as websocket_frame
@@ -26,9 +28,11 @@ __all__ = [
     "admit",
     "converge",
     "count",
+    "deal",
     "json_batch",
     "json_envelopes",
     "log_batch",
+    "samples",
     "select",
     "spans",
     "split",
@@ -39,6 +43,8 @@ __all__ = [
 ]
 
 _UINT64 = 0xFFFFFFFFFFFFFFFF
+_MOST_END = 0xFFFFFFFF
+_INDEX_RECORD = struct.Struct("<qIB")
 _KINDS = {
     "log": int(Kind.LOG),
     "counter": int(Kind.COUNTER),
@@ -104,6 +110,48 @@ def split(batch: bytes, sources: Container[bytes]) -> dict[bytes, tuple[bytes, i
             parts.setdefault(source, []).append(batch[item.start : item.end])
             kinds[source] = kinds.get(source, 0) | item.kind
     return {source: (b"".join(part), len(part), kinds[source]) for source, part in parts.items()}
+
+
+def deal(batch: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+    """Deal a batch out to its sources: source_id -> (part, index).
+
+    `part` is a batch of the source's envelopes, in order. `index` has 13 bytes for each of them, packed little-endian:
+    its timestamp (int64), where its frame ends in `part` (uint32), its kind (uint8). OverflowError says that a part
+    has 4 GiB or more, beyond what an index can tell.
+    """
+    parts: dict[bytes, list[bytes]] = {}
+    ends: dict[bytes, int] = {}
+    records: dict[bytes, list[bytes]] = {}
+    for item in _items(batch):
+        source = item.envelope.source_id.encode()
+        end = ends[source] = ends.get(source, 0) + item.end - item.start
+        if end > _MOST_END:
+            raise OverflowError("the envelopes of one source take more than 4 GiB")
+        parts.setdefault(source, []).append(batch[item.start : item.end])
+        records.setdefault(source, []).append(_INDEX_RECORD.pack(item.envelope.timestamp, end, item.kind))
+    return {source: (b"".join(part), b"".join(records[source])) for source, part in parts.items()}
+
+
+def samples(batch: bytes, wanted: Mapping[bytes, bool]) -> dict[tuple[bytes, bytes, bytes], tuple[bytes, bytes]]:
+    """Take the numbers that `envelope.series` names out of a batch: series -> (times, values).
+
+    `wanted` says of a name whether it is asked for. A series is (name, instance_id, tags); `tags` are the entries of
+    that map as they stood on the wire, to be read by `Envelope.FromString`, so equal maps in another order make several
+    series. The timestamps (int64) and values (float64) of one are in the order of the batch, packed little-endian.
+    """
+    series: dict[tuple[bytes, bytes, bytes], tuple[list[int], list[float]]] = {}
+    for item in _items(batch):
+        for text, value in numbers(item.envelope):
+            name = text.encode()
+            if wanted[name]:
+                key = name, item.envelope.instance_id.encode(), raw_tags(item.body)
+                times, values = series.setdefault(key, ([], []))
+                times.append(item.envelope.timestamp)
+                values.append(value)
+    return {
+        key: (struct.pack(f"<{len(times)}q", *times), struct.pack(f"<{len(values)}d", *values))
+        for key, (times, values) in series.items()
+    }
 
 
 def spans(batch: bytes) -> list[tuple[int, int, int, bytes, int]]:

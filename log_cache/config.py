@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from log_cache.rest.config import RestSettings
 from plumbing.auth import AuthSettings
@@ -79,3 +87,16 @@ class Config(Settings, table="log_cache"):
 
     auth: AuthSettings = AuthSettings()
     """Who decides who may read over REST."""
+
+    @field_validator("node_index")
+    @classmethod
+    def _is_one_of_the_nodes(cls, index: int, validated: ValidationInfo) -> int:
+        nodes = validated.data.get("node_addresses", [])
+        if index >= max(1, len(nodes)):
+            raise ValueError(f"there are {len(nodes)} node_addresses, counted from 0")
+        return index
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether there are other nodes."""
+        return len(self.node_addresses) > 1

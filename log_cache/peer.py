@@ -38,6 +38,9 @@ MISSED = "standpipe-missed"
 REST = "standpipe-rest"
 """The metadata of reads in order of arrival; a node of the original knows none of them."""
 
+LOCAL = "standpipe-local"
+"""The metadata of a read that another node passed on: it is answered here, even if the two do not agree whose it is."""
+
 _OUTBOX_ENVELOPES = 100_000
 _OUTBOX_BYTES = 32 << 20
 _MESSAGE_BYTES = 1 << 20
@@ -105,9 +108,9 @@ class Peer:
 
     async def read(self, query: Query) -> Answer:
         """Ask it for envelopes. Raises `PeerUnavailable`, or `CallFailed` with what it says."""
-        metadata = []
+        metadata = [(LOCAL, "1")]
         if query.cursor is not None:
-            metadata = [(CURSOR, query.cursor), (WAIT, f"{query.wait_s:g}")]
+            metadata += [(CURSOR, query.cursor), (WAIT, f"{query.wait_s:g}")]
         timeout_s = query.wait_s + _READ_TIMEOUT_S
         reply = await self._ask("Egress/Read", _request(query), timeout_s=timeout_s, metadata=metadata)
         if query.cursor is not None and CURSOR not in reply.metadata:

@@ -20,7 +20,6 @@ MAX_STREAMS = 4_000  # of one connection; more than readers may be, so that one 
 MIN_PING_MS = 10_000  # clients may ping this often with no call open (loggregator.md 0.1)
 
 OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
     # Original agents ping every 15 s with no call open; gRPC's default would send them away with too_many_pings.
@@ -63,18 +62,21 @@ async def serve_grpc(
     *,
     grace_s: float,
     max_connections: int | None = None,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> AsyncIterator[str]:
     """Serve `services` (full service name → methods) over mTLS; yields the true `host:port`.
 
-    A connection beyond `max_connections` is closed. On leaving, streams get `grace_s` to end by themselves. Raises
-    `PortInUse` naming the address.
+    A connection beyond `max_connections` is closed; a message beyond `max_message_bytes` ends its call. On leaving,
+    streams get `grace_s` to end by themselves. Raises `PortInUse` naming the address.
     """
     credentials = grpc_server_credentials(tls)
     host, _, port = listen.rpartition(":")
-    limit = [] if max_connections is None else [("grpc.max_allowed_incoming_connections", max_connections)]
+    limits = [("grpc.max_receive_message_length", max_message_bytes)]
+    if max_connections is not None:
+        limits.append(("grpc.max_allowed_incoming_connections", max_connections))
 
     async def start() -> tuple[grpc.aio.Server, int]:
-        server = grpc.aio.server(options=[*OPTIONS, *limit])
+        server = grpc.aio.server(options=[*OPTIONS, *limits])
         for name, methods in services.items():
             handlers = {method: definition.handler for method, definition in methods.items()}
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))

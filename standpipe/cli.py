@@ -14,9 +14,12 @@ from plumbing.logs import set_up_logs
 from standpipe.commands.certs import certs
 from standpipe.commands.demo import demo
 from standpipe.commands.emit import emit
-from standpipe.commands.firehose import firehose, tail
+from standpipe.commands.firehose import firehose
 from standpipe.commands.ledger import ledger
+from standpipe.commands.log_meta import log_meta
+from standpipe.commands.promql import promql
 from standpipe.commands.run import run
+from standpipe.commands.tail import tail
 from standpipe.commands.token import create, list_tokens, revoke
 from standpipe.commands.top import top
 from standpipe.commands.up import up
@@ -127,8 +130,10 @@ _register(app, "run", run, "Send", context_settings={"allow_interspersed_args": 
 
 _register(app, "firehose", firehose, "Read")
 _register(app, "tail", tail, "Read")
+_register(app, "promql", promql, "Read")
 
 _register(app, "top", top, "Operate")
+_register(app, "log-meta", log_meta, "Operate")
 _register(app, "ledger", ledger, "Operate")
 _register(app, "certs", certs, "Operate")
 _register(app, "version", version, "Operate")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _LEAVES = {
     "doppler": "doppler",
     "traffic_controller": "trafficcontroller",
     "reverse_log_proxy": "reverselogproxy",
+    "log_cache": "log-cache",
 }
 
 
@@ -86,21 +88,22 @@ class System:
         )
 
     def address(self, name: str) -> str:
-        """Return where a component listens; an address that was given stands for whichever is asked for."""
+        """Return where a component listens, the first of those that are numbered if none of them is asked for.
+
+        An address that was given stands for whichever is asked for.
+        """
         if self.given_address is not None:
             return self.given_address
-        try:
-            return self.endpoints[name]
-        except KeyError:
-            raise NotRunning(f"no {name} is running at {self.data_dir}: {ENDPOINTS_FILE} does not name it") from None
+        for endpoint, address in self.endpoints.items():
+            if name in (endpoint, _of_any_number(endpoint)):
+                return address
+        raise NotRunning(f"no {name} is running at {self.data_dir}: {ENDPOINTS_FILE} does not name it")
 
     def server_name(self, name: str) -> str:
         """Return the name that the certificate of a component must carry: ours by its kind, another's by its host."""
         if self.given_ca is not None and self.given_address is not None:
             return parse_listen(self.given_address)[0]
-        kind = name.removesuffix(".admin")
-        head, dash, number = kind.rpartition("-")
-        kind = head if dash and number.isdecimal() else kind
+        kind = _of_any_number(name).partition(".")[0]  # what follows names one of its ports
         return _LEAVES.get(kind, kind)
 
     @property
@@ -159,6 +162,11 @@ def read_endpoints(data_dir: Path) -> dict[str, str]:
     if not isinstance(endpoints, dict) or not all(isinstance(address, str) for address in endpoints.values()):
         raise CommandFailed(f"{path}: not an object of names and addresses")
     return endpoints
+
+
+def _of_any_number(endpoint: str) -> str:
+    """Return `doppler.admin` for `doppler-1.admin`."""
+    return re.sub(r"-\d+(?=\.|$)", "", endpoint, count=1)
 
 
 def _check_address(address: str) -> None:

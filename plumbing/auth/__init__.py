@@ -2,7 +2,7 @@
 
 from plumbing.auth.authority import Authority, make_authority
 from plumbing.auth.config import AuthSettings
-from plumbing.auth.decisions import Access, AuthorityCounts, Decision
+from plumbing.auth.decisions import Access, AuthorityCounts, Decision, Readable
 from plumbing.auth.grants import (
     ADMIN,
     FIREHOSE,
@@ -44,6 +44,7 @@ __all__ = [
     "Claims",
     "Decision",
     "Grant",
+    "Readable",
     "TokenVerifier",
     "TokensError",
     "Verifier",

@@ -20,7 +20,7 @@ from plumbing.auth.decisions import Tally
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 256 << 10
-"""The longest body that is read: room for a list of keys, or for the scopes of somebody who has them all."""
+"""The longest body that is read, unless a longer one is asked for: room for a list of keys, or for every scope."""
 
 _SHOWN = 200  # characters of a fault
 
@@ -62,14 +62,18 @@ class Asker:
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         credentials: tuple[str, str] | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
     ) -> A:
-        """Return what `read` makes of status and body; raise `Unanswered`, as `read` may. Faults are counted."""
+        """Return what `read` makes of status and body; raise `Unanswered`, as `read` may. Faults are counted.
+
+        A body of more than `max_bytes` is no answer.
+        """
         self.tally.asked += 1
         self._client = self._client or self._open()
         auth = httpx.BasicAuth(*credentials) if credentials else None
         request = self._client.build_request(method, url, headers=headers, data=form)
         try:
-            answer = read(*await self._exchange(self._client, request, auth))
+            answer = read(*await self._exchange(self._client, request, auth, max_bytes))
         except Unanswered as error:
             self.tally.failed += 1
             if not self._failing:
@@ -99,13 +103,13 @@ class Asker:
         )
 
     async def _exchange(
-        self, client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None
+        self, client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None, max_bytes: int
     ) -> tuple[int, bytes]:
         with anyio.move_on_after(self._timeout_s):
             try:
                 response = await client.send(request, auth=auth, stream=True)
                 try:
-                    return response.status_code, await _body(response)
+                    return response.status_code, await _body(response, max_bytes)
                 finally:
                     await response.aclose()
             except (httpx.HTTPError, OSError) as error:
@@ -113,15 +117,15 @@ class Asker:
         raise Unanswered(f"no answer within {self._timeout_s:g} s")
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, max_bytes: int) -> bytes:
     """Read a body as it comes, compressed or not; raise `Unanswered` if it is too long, and read no more of it."""
     body = bytearray()
     with anyio.CancelScope() as rest:  # an end from within: the generators of httpx must not be left before theirs
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
+            if len(body) > max_bytes:
                 body.clear()
                 rest.cancel()
     if rest.cancel_called:
-        raise Unanswered(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+        raise Unanswered(f"an answer of more than {max_bytes} bytes")
     return bytes(body)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import structlog
 
 from plumbing.auth.config import AuthSettings
-from plumbing.auth.decisions import Access, AuthorityCounts, Decision
+from plumbing.auth.decisions import Access, AuthorityCounts, Decision, Readable
 from plumbing.auth.local import LocalAuthority, OpenAuthority
 from plumbing.auth.token_verifier import TokenVerifier
 
-__all__ = ["Access", "AuthSettings", "Authority", "AuthorityCounts", "Decision", "make_authority"]
+__all__ = ["Access", "AuthSettings", "Authority", "AuthorityCounts", "Decision", "Readable", "make_authority"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,17 @@ class Authority(Protocol):
 
     async def source(self, token: str | None, source_id: str, *, services: bool = False) -> Decision:
         """Decide about one app; with `services` a service instance will do too."""
+        ...
+
+    async def readable(self, token: str | None) -> Readable:
+        """List the sources that may be read, apps and service instances; an administrator's are all there are."""
+        ...
+
+    async def named(self, token: str | None, names: Collection[str]) -> Mapping[str, frozenset[str]] | Decision:
+        """Return the source ids of the apps with these names, as far as the token shows them; or why nobody can say.
+
+        Names of no app are left out. To be shown an app is no right to read it.
+        """
         ...
 
     async def close(self) -> None:

@@ -13,14 +13,18 @@ from plumbing.auth.decisions import GRANTED, Access, Decision
 from plumbing.auth.grants import INVALID
 from plumbing.auth.remembered import Answer, Remembered
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ACCESS = {200: Access.GRANTED, 401: Access.DENIED, 403: Access.HIDDEN, 404: Access.HIDDEN}
 _FIRST = (Access.GRANTED, Access.UNKNOWN, Access.DENIED, Access.HIDDEN)
 """Which of two answers counts: a yes, else a doubt, else the one that says more."""
 
 
 class LogAccess:
-    """Decides about sources by what the Cloud Controller says, and remembers it by token and source."""
+    """Decides about sources by what the Cloud Controller says, and remembers it by token and source.
+
+    Apps are asked about at its internal address, which knows of logs; without one, at the public address. Service
+    instances are known at the public address alone. Either address may be missing, not both.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class LogAccess:
 
     async def source(self, token: str, source_id: str, *, services: bool = False) -> Decision:
         """Decide about an app, or with `services` about a service instance too. What is no GUID is nobody's."""
-        if not _GUID.fullmatch(source_id):
+        if not GUID.fullmatch(source_id):
             return Decision(Access.DENIED, INVALID)
         services = services and bool(self._external_url)
         key = digest(token), source_id, services
@@ -49,7 +53,8 @@ class LogAccess:
         return decision
 
     async def _ask(self, token: str, guid: str, services: bool) -> Answer[Decision]:
-        decision = await self._one(token, f"{self._url}/internal/v4/log_access/{guid}")
+        at_app = f"{self._url}/internal/v4/log_access" if self._url else f"{self._external_url}/v3/apps"
+        decision = await self._one(token, f"{at_app}/{guid}")
         if services and decision is not GRANTED:
             other = await self._one(token, f"{self._external_url}/v3/service_instances/{guid}")
             decision = min(decision, other, key=lambda each: _FIRST.index(each.access))

@@ -45,16 +45,18 @@ class AuthSettings(Section):
     """With `keys`: whether tokens signed with a shared secret (HS256) are taken too."""
 
     capi_url: str = ""
-    """The Cloud Controller's internal address, as `https://host[:port]`: who may read an app's logs (mode uaa)."""
+    """The Cloud Controller's internal address, as `https://host[:port]`: who may read an app's logs (mode uaa). Empty
+    means that the public address is asked who may see the app."""
 
     capi_external_url: str = ""
-    """Its public address, to ask about service instances; empty means that they are not asked about."""
+    """Its public address, to ask about service instances and names of apps, and for lists of both; empty means that
+    nobody is asked about those."""
 
     capi_ca: Path | None = None
     """PEM file of those who may sign the Cloud Controller's certificates, at either address."""
 
     capi_cert: Path | None = None
-    """PEM file of the certificate that is shown to the Cloud Controller."""
+    """PEM file of the certificate that is shown to the Cloud Controller; its internal address needs one."""
 
     capi_key: Path | None = None
     """PEM file of its private key."""

@@ -34,6 +34,14 @@ class Decision:
 GRANTED = Decision(Access.GRANTED)
 
 
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Which sources somebody may read, if the decision is to let them read any: these, or with None all there are."""
+
+    decision: Decision
+    sources: frozenset[str] | None = frozenset()
+
+
 @dataclass(slots=True)
 class Tally:
     """How one authority's questions were answered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +13,10 @@ from plumbing.auth.asking import Asker
 from plumbing.auth.capi import LogAccess
 from plumbing.auth.check_token import CheckToken, Scopes
 from plumbing.auth.config import AuthSettings
-from plumbing.auth.decisions import GRANTED, Access, AuthorityCounts, Decision
+from plumbing.auth.decisions import GRANTED, Access, AuthorityCounts, Decision, Readable
 from plumbing.auth.grants import ADMIN, FIREHOSE, INVALID, MAX_TOKEN_BYTES, NOT_PROVIDED
 from plumbing.auth.keyring import Rules
+from plumbing.auth.listings import Listings
 from plumbing.auth.token_keys import TokenKeys
 from plumbing.setting_sources import ConfigError
 from plumbing.tls import client_context
@@ -38,15 +40,28 @@ class SourceAccess(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """Whoever lists what a token shows."""
+
+    async def readable(self, token: str) -> Readable:
+        """List apps and service instances."""
+        ...
+
+    async def named(self, token: str, names: Collection[str]) -> Mapping[str, frozenset[str]] | Decision:
+        """Return the source ids of the apps with these names."""
+        ...
+
+
 class RemoteAuthority:
     """Decides by what others say. A token that could be none is denied without asking them."""
 
     def __init__(
-        self, uaa: ScopeSource, capi: SourceAccess, counts: AuthorityCounts, askers: tuple[Asker, ...]
+        self, uaa: ScopeSource, capi: SourceAccess, lists: Lists, counts: AuthorityCounts, askers: tuple[Asker, ...]
     ) -> None:
         self.counts = counts
         self._uaa = uaa
         self._capi = capi
+        self._lists = lists
         self._askers = askers
 
     async def firehose(self, token: str | None) -> Decision:
@@ -62,6 +77,21 @@ class RemoteAuthority:
         if not token or not _TOKEN.fullmatch(token):
             return _refusal(token)
         return await self._capi.source(token, source_id, services=services)
+
+    async def readable(self, token: str | None) -> Readable:
+        """List the sources that may be read; those of an administrator, whom the UAA knows, are all there are."""
+        if not token or not _TOKEN.fullmatch(token):
+            return Readable(_refusal(token))
+        scopes = await self._uaa.scopes(token)
+        if isinstance(scopes, Decision):
+            return Readable(scopes)
+        return Readable(GRANTED, None) if scopes & {FIREHOSE, ADMIN} else await self._lists.readable(token)
+
+    async def named(self, token: str | None, names: Collection[str]) -> Mapping[str, frozenset[str]] | Decision:
+        """Return the source ids of the apps with these names, as the Cloud Controller shows them to this token."""
+        if not token or not _TOKEN.fullmatch(token):
+            return _refusal(token)
+        return await self._lists.named(token, names)
 
     async def close(self) -> None:
         """Close what is open to the UAA and to the Cloud Controller."""
@@ -90,14 +120,11 @@ def make_remote(settings: AuthSettings) -> RemoteAuthority:
     new = partial(Asker, timeout_s=settings.timeout_s, max_connections=settings.max_connections)
     uaa = new("uaa", counts["uaa"], tls=client_context(settings.uaa_ca))
     capi = new("capi", counts["capi"], tls=client_context(settings.capi_ca, settings.capi_cert, settings.capi_key))
-    access = LogAccess(
-        capi,
-        _sound_url("capi_url", settings.capi_url),
-        settings.capi_external_url and _sound_url("capi_external_url", settings.capi_external_url),
-        cache_s=settings.cache_s,
-        max_cached=settings.max_cached,
-    )
-    return RemoteAuthority(_scope_source(settings, uaa), access, counts, (uaa, capi))
+    internal = settings.capi_url and _sound_url("capi_url", settings.capi_url)
+    external = settings.capi_external_url and _sound_url("capi_external_url", settings.capi_external_url)
+    access = LogAccess(capi, internal, external, cache_s=settings.cache_s, max_cached=settings.max_cached)
+    lists = Listings(capi, external, cache_s=settings.cache_s, max_cached=settings.max_cached)
+    return RemoteAuthority(_scope_source(settings, uaa), access, lists, counts, (uaa, capi))
 
 
 def _scope_source(settings: AuthSettings, asker: Asker) -> ScopeSource:
@@ -115,7 +142,9 @@ def _scope_source(settings: AuthSettings, asker: Asker) -> ScopeSource:
 
 def _demand(settings: AuthSettings) -> None:
     """See to it that everything is set that this mode cannot do without."""
-    needed = ["uaa_url", "uaa_ca", "capi_url", "capi_ca", "capi_cert", "capi_key"]
+    needed = ["uaa_url", "uaa_ca", "capi_ca"]
+    if settings.capi_url or not settings.capi_external_url:
+        needed[2:] = ["capi_url", "capi_ca", "capi_cert", "capi_key"]
     if settings.uaa_verify == "check_token" or settings.uaa_client_id or settings.uaa_client_secret_file:
         needed[2:2] = ["uaa_client_id", "uaa_client_secret_file"]
     missing = [f"auth.{name}" for name in needed if not getattr(settings, name)]

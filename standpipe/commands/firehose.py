@@ -1,14 +1,12 @@
-"""`standpipe firehose` and `standpipe tail`: read everything, or one source, as it comes."""
+"""`standpipe firehose`: read everything, or what one app sends, as it comes."""
 
 from __future__ import annotations
 
-import math
 import secrets
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
-import trio
 import typer
 
 from standpipe.options import Address, Ca, DataDir, Json, Token
@@ -36,6 +34,15 @@ def firehose(
         ),
     ] = None,
     kind: Annotated[Filter | None, typer.Option("--filter", help="Only logs, or all but logs.")] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Only what this source sends to an app's stream: its logs, container metrics and the requests to it. "
+            "Every reader gets all of it.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", metavar="N", min=0, help="End after N envelopes; 0: no limit.")] = 0,
     as_json: Json = False,
     explain: Annotated[
         bool,
@@ -59,43 +66,18 @@ def firehose(
         standpipe firehose --filter logs | grep -i timeout
         standpipe firehose --json | jq -c 'select(.type == "counter") | {source_id, name, total}'
         standpipe firehose --subscription archive --json >> archive-1.jsonl
+        standpipe firehose --app shop -n 1
     """
+    if app is not None and (subscription is not None or kind is not None or explain):
+        raise typer.BadParameter("an app's stream has no --subscription, --filter or --explain", param_hint=["--app"])
     query = {"filter-type": kind.value} if kind else {}
     if explain:
         query["explain"] = "1"
-    find = partial(System.find, data_dir, address=address, ca=ca, token=token)
-    reading = Reading(find, ("firehose", _checked(subscription or f"cli-{secrets.token_hex(4)}")), query)
-    _print(reading, EnvelopePrinter(Stdout(), as_json=as_json, palette=palette_for()), reconnect=reconnect)
-
-
-def tail(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source_id to read.")],
-    forever: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C, through lost connections.")
-    ] = False,
-    limit: Annotated[int, typer.Option("-n", metavar="N", min=0, help="End after N envelopes; 0: no limit.")] = 0,
-    quiet: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, help="Without -f: end when nothing has come for so long.")
-    ] = 2.0,
-    as_json: Json = False,
-    data_dir: DataDir = None,
-    address: Address = None,
-    ca: Ca = None,
-    token: Token = None,
-) -> None:
-    """Print what one source sends: its logs, its container metrics and the requests to it, from now on.
-
-    Ends when the source has been quiet for two seconds; with -f, at Ctrl-C (exit code 0). Counters and other metrics
-    are not in this stream: `standpipe firehose --filter metrics` has them.
-
-        standpipe tail shop
-        standpipe tail -f shop --json | jq -r .message
-        standpipe tail -n 1 f47ac10b-58cc-4372-a567-0e02b2c3d479
-    """
-    find = partial(System.find, data_dir, address=address, ca=ca, token=token)
-    reading = Reading(find, ("apps", _checked(source), "stream"), {})
+    name = subscription if subscription is not None else f"cli-{secrets.token_hex(4)}"
+    path = ("firehose", _checked(name)) if app is None else ("apps", _checked(app), "stream")
+    reading = Reading(partial(System.find, data_dir, address=address, ca=ca, token=token), path, query)
     printer = EnvelopePrinter(Stdout(), as_json=as_json, palette=palette_for(), limit=limit)
-    _print(reading, printer, reconnect=forever, quiet_s=math.inf if forever else quiet)
+    _print(reading, printer, reconnect=reconnect)
 
 
 def _checked(name: str) -> str:
@@ -104,19 +86,12 @@ def _checked(name: str) -> str:
     return name
 
 
-def _print(reading: Reading, printer: EnvelopePrinter, *, reconnect: bool, quiet_s: float = math.inf) -> None:
-    """Print until the printer has enough, the source is quiet for `quiet_s`, or somebody interrupts."""
+def _print(reading: Reading, printer: EnvelopePrinter, *, reconnect: bool) -> None:
+    """Print until the printer has enough, the stream ends for good, or somebody interrupts."""
 
     async def work() -> None:
-        with trio.CancelScope() as until_quiet, reading.explained():
-
-            async def show(messages: list[bytes]) -> bool:
-                until_quiet.deadline = math.inf  # a pager may take its time
-                go_on = await printer.show(messages)
-                until_quiet.deadline = trio.current_time() + quiet_s
-                return go_on
-
-            await read_ahead(reading.arrivals(reconnect=reconnect), show)
+        with reading.explained():
+            await read_ahead(reading.arrivals(reconnect=reconnect), printer.show)
 
     try:
         run_until_interrupted(work)

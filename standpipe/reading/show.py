@@ -97,13 +97,18 @@ def line(record: Mapping[str, Any], palette: Palette = PLAIN) -> str:
     if dropped := missed(record):
         text = "1 envelope was" if dropped == 1 else f"{count_text(dropped)} envelopes were"
         return f"{palette.notice}— {text} dropped for this reader —{palette.end}"
-    who = f"{record['source_id']}/{record['instance_id']}" if record["instance_id"] else record["source_id"]
     text, alarming = _SAY[record["type"]](record)
+    return in_columns(record, f"{record['type']:<{_KIND_WIDTH}}", text, palette, alarming=alarming)
+
+
+def in_columns(record: Mapping[str, Any], kind: str, text: str, palette: Palette, *, alarming: bool = False) -> str:
+    """Write time, sender, kind and text side by side; `record` has a timestamp, a source_id and an instance_id."""
+    who = f"{record['source_id']}/{record['instance_id']}" if record["instance_id"] else record["source_id"]
     text = f"{palette.alarm}{safe(text)}{palette.end}" if alarming else safe(text)
     return (
         f"{palette.faint}{_clock(record['timestamp'])}{palette.end} "
         f"{palette.source}{safe(who):<{_WHO_WIDTH}}{palette.end} "
-        f"{palette.faint}{record['type']:<{_KIND_WIDTH}}{palette.end} {text}"
+        f"{palette.faint}{kind}{palette.end} {text}"
     )
 
 

@@ -1,5 +1,7 @@
 """The compiled kernel does what the reference does, on every shape of envelope a client or a forger may send."""
 
+import random
+from collections import defaultdict
 from itertools import islice
 from typing import Any
 
@@ -25,11 +27,23 @@ from tests.kernel_results import (
     same_json,
     same_v1,
 )
-from tests.strategies import CONTAINER_METRICS, UUID_TEXT, batch_of, batches, odd_batches, parsed
+from tests.strategies import (
+    CONTAINER_METRICS,
+    UUID_TEXT,
+    batch_of,
+    batches,
+    counter_envelopes,
+    gauge_envelopes,
+    odd_batches,
+    parsed,
+    timer_envelopes,
+)
 
 compiled = pytest.importorskip("envelope._compiled")
 
 DEFAULTS = v2.Envelope(tags={"deployment": "cf", "job": "cell"}).SerializeToString()
+
+EVERY_NAME: defaultdict[bytes, bool] = defaultdict(lambda: True)
 
 all_batches = batches() | odd_batches
 clean_batches = all_batches.map(admitted)
@@ -81,6 +95,42 @@ def test_split_deals_out_more_envelopes_than_it_first_has_room_for() -> None:
     sources = {f"app-{number}".encode() for number in range(0, 300, 2)}
 
     assert compiled.split(batch, sources) == reference.split(batch, sources)
+
+
+@given(clean_batches)
+def test_deal(batch: bytes) -> None:
+    assert compiled.deal(batch) == reference.deal(batch)
+
+
+@given(clean_batches, st.randoms())
+def test_deal_of_many_batches_joined(batch: bytes, chance: random.Random) -> None:
+    envelopes = one_by_one(batch) * 40
+    chance.shuffle(envelopes)
+    joined = b"".join(envelopes)
+
+    assert compiled.deal(joined) == reference.deal(joined)
+
+
+@given(clean_batches)
+def test_samples(batch: bytes) -> None:
+    assert compiled.samples(batch, EVERY_NAME) == reference.samples(batch, EVERY_NAME)
+
+
+@given(batches(counter_envelopes | gauge_envelopes | timer_envelopes), st.data())
+def test_samples_of_some_names(batch: bytes, data: st.DataObject) -> None:
+    names = sorted({name for name, _, _ in reference.samples(batch, EVERY_NAME)})
+    wanted = {name: data.draw(st.booleans()) for name in names}
+
+    assert compiled.samples(batch, wanted) == reference.samples(batch, wanted)
+
+
+@given(clean_batches, st.randoms())
+def test_samples_of_many_batches_joined(batch: bytes, chance: random.Random) -> None:
+    envelopes = one_by_one(batch) * 40
+    chance.shuffle(envelopes)
+    joined = b"".join(envelopes)
+
+    assert compiled.samples(joined, EVERY_NAME) == reference.samples(joined, EVERY_NAME)
 
 
 @given(clean_batches)
@@ -216,6 +266,8 @@ def test_every_size_of_text_fits(make: Any, size: int) -> None:
     assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
     assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
     assert same_json(outcome(compiled.json_batch, one)) == same_json(outcome(reference.json_batch, one))
+    assert compiled.deal(one * 2) == reference.deal(one * 2)
+    assert compiled.samples(one * 2, EVERY_NAME) == reference.samples(one * 2, EVERY_NAME)
 
 
 @pytest.mark.parametrize("tags", [1, 63, 64, 65, 5000])
@@ -246,6 +298,8 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
     assert len(compiled.spans(batch)) == 7
     assert compiled.select(batch, Kind.LOG | Kind.EVENT)[1] == 2
     assert compiled.split(batch, {b"app"})[b"app"][1] == 6
+    assert len(compiled.deal(batch)) == 2
+    assert len(compiled.samples(batch, EVERY_NAME)) == 8
     assert len(compiled.tag(batch, DEFAULTS, bytes)) > len(batch)
     assert len(compiled.converge(batch, False)) > len(batch)
     assert compiled.converge(batch, True) is batch
@@ -259,6 +313,8 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
         ("spans", ()),
         ("select", (Kind.LOG,)),
         ("split", ({b"app"},)),
+        ("deal", ()),
+        ("samples", (EVERY_NAME,)),
         ("tag", (DEFAULTS, bytes)),
         ("converge", (True,)),
         ("converge", (False,)),

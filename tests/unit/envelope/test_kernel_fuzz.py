@@ -2,6 +2,7 @@
 
 import random
 import struct
+from collections import defaultdict
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from tests.strategies import CONTAINER_METRICS, TELLING_TAGS, UUID_TEXT
 
 compiled = pytest.importorskip("envelope._compiled")
 
+EVERY_NAME: defaultdict[bytes, bool] = defaultdict(lambda: True)
 DEFAULTS = b"\x4a\x08\x0a\x03job\x12\x01x"
 
 # --- bytes that look like protobuf, but were written by nobody's encoder --------------------------------------------
@@ -161,6 +163,16 @@ def test_what_was_admitted_is_read_alike(batch: bytes, kinds: int) -> None:
     assert compiled.count(batch) == reference.count(batch)
     assert compiled.select(batch, kinds) == reference.select(batch, kinds)
     assert compiled.split(batch, sources) == reference.split(batch, sources)
+    assert compiled.deal(batch) == reference.deal(batch)
+
+
+@settings(max_examples=600)
+@given(hostile.map(admitted), st.sets(st.sampled_from([*METRICS, *TEXTS])))
+def test_what_was_admitted_has_the_same_numbers(batch: bytes, wanted: set[bytes]) -> None:
+    some = defaultdict(bool, dict.fromkeys(wanted, True))
+
+    assert compiled.samples(batch, EVERY_NAME) == reference.samples(batch, EVERY_NAME)
+    assert compiled.samples(batch, some) == reference.samples(batch, some)
 
 
 @settings(max_examples=300)
@@ -216,6 +228,8 @@ def test_bytes_nobody_admitted_are_refused_at_worst_and_then_in_the_same_words(b
         ("count",),
         ("select", int(Kind.LOG)),
         ("split", {b""}),
+        ("deal",),
+        ("samples", EVERY_NAME),
         ("tag", DEFAULTS, TagRewriter({}).rewrite),
         ("converge", True),
         ("converge", False),

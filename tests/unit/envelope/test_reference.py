@@ -1,3 +1,4 @@
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -316,6 +317,8 @@ FUNCTIONS: dict[str, Callable[[bytes], object]] = {
     "admit": reference.admit,
     "select": lambda batch: reference.select(batch, Kind.ALL),
     "split": lambda batch: reference.split(batch, {b"", b"a"}),
+    "deal": reference.deal,
+    "samples": lambda batch: reference.samples(batch, defaultdict(lambda: True)),
     "count": reference.count,
     "spans": reference.spans,
     "tag": lambda batch: reference.tag(batch, DEFAULTS, bytes),

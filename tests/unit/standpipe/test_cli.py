@@ -7,7 +7,8 @@ from standpipe import cli
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
 
 COMMANDS = [
-    *(["up"], ["demo"], ["emit"], ["run"], ["firehose"], ["tail"], ["top"], ["ledger"], ["certs"], ["version"]),
+    *(["up"], ["demo"], ["emit"], ["run"], ["firehose"], ["tail"], ["promql"], ["top"], ["ledger"], ["certs"]),
+    *(["log-meta"], ["version"]),
     *(["token"], ["token", "create"], ["token", "list"], ["token", "revoke"]),
 ]
 

@@ -40,6 +40,14 @@ def test_endpoints_are_found_in_the_data_dir(data_dir: Path) -> None:
     assert System.find(data_dir).address("doppler-0") == "127.0.0.1:8082"
 
 
+def test_any_of_several_stands_for_its_kind(data_dir: Path) -> None:
+    several = {"log_cache-0": "h:1", "log_cache-0.rest": "h:2", "log_cache-1.rest": "h:3"}
+    (data_dir / "endpoints.json").write_text(json.dumps(several))
+    system = System.find(data_dir)
+
+    assert (system.address("log_cache.rest"), system.address("log_cache-1.rest")) == ("h:2", "h:3")
+
+
 def test_a_data_dir_without_endpoints_is_of_nothing_that_runs(tmp_path: Path) -> None:
     with pytest.raises(NotRunning, match=f"nothing is running at {tmp_path}: no endpoints.json .*standpipe up"):
         System.find(tmp_path)
@@ -84,6 +92,8 @@ def test_a_certificate_without_its_key_is_wrong_usage(tmp_path: Path) -> None:
         ("doppler-0.admin", "doppler"),
         ("traffic_controller", "trafficcontroller"),
         ("traffic_controller.admin", "trafficcontroller"),
+        ("log_cache-0.rest", "log-cache"),
+        ("log_cache.rest", "log-cache"),
     ],
 )
 def test_components_of_ours_are_known_by_their_kind(data_dir: Path, name: str, expected: str) -> None:

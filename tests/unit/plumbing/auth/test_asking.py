@@ -63,6 +63,17 @@ async def test_an_answer_has_a_bound(extra: int) -> None:
         assert await uaa.ask("GET", URL, read) == (200, b" " * MAX_ANSWER_BYTES)
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+async def test_a_question_may_set_a_bound_of_its_own(extra: int) -> None:
+    uaa = asker(lambda _: reply(200, b" " * (2 * MAX_ANSWER_BYTES + extra)))
+
+    if extra:
+        with pytest.raises(Unanswered, match="more than 524288 bytes"):
+            await uaa.ask("GET", URL, read, max_bytes=2 * MAX_ANSWER_BYTES)
+    else:
+        assert (await uaa.ask("GET", URL, read, max_bytes=2 * MAX_ANSWER_BYTES))[0] == 200
+
+
 async def test_a_body_without_end_is_cut_off() -> None:
     read_bytes = 0
 

@@ -13,7 +13,7 @@ OTHER = "A3B1C2D4-0000-1111-2222-333344445556"
 class Capi:
     """Answers with a status for an app and one for a service instance, and knows the time."""
 
-    def __init__(self, *, external: bool = True, cache_s: float = 60.0) -> None:
+    def __init__(self, *, internal: bool = True, external: bool = True, cache_s: float = 60.0) -> None:
         self.time = 0.0
         self.app, self.service = 200, 404
         self.seen: list[tuple[str, str]] = []
@@ -21,7 +21,7 @@ class Capi:
         self.tally = self.asker.tally
         self.subject = LogAccess(
             self.asker,
-            "https://capi.internal:9023",
+            "https://capi.internal:9023" if internal else "",
             "https://api.example" if external else "",
             cache_s=cache_s,
             max_cached=10,
@@ -30,7 +30,7 @@ class Capi:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.seen.append((str(request.url), request.headers["Authorization"]))
-        return reply(self.app if request.url.host == "capi.internal" else self.service)
+        return reply(self.service if request.url.path.startswith("/v3/service_instances/") else self.app)
 
 
 async def test_the_token_is_passed_on() -> None:
@@ -130,6 +130,19 @@ async def test_without_a_public_address_service_instances_are_not_asked_about() 
 
     assert (await capi.subject.source("token", APP, services=True)).access is Access.HIDDEN
     assert len(capi.seen) == 1
+
+
+async def test_without_an_internal_address_the_public_one_says_who_may_see_an_app() -> None:
+    capi = Capi(internal=False)
+
+    assert await capi.subject.source("token", APP) == GRANTED
+    capi.app, capi.service = 404, 200
+    assert await capi.subject.source("token", OTHER, services=True) == GRANTED
+    assert [url for url, _ in capi.seen] == [
+        f"https://api.example/v3/apps/{APP}",
+        f"https://api.example/v3/apps/{OTHER}",
+        f"https://api.example/v3/service_instances/{OTHER}",
+    ]
 
 
 async def test_a_yes_is_remembered_for_token_and_source() -> None:

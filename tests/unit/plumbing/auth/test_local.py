@@ -1,6 +1,6 @@
 import pytest
 
-from plumbing.auth import INVALID, NOT_PROVIDED, Access, AccessDenied, Decision, Grant
+from plumbing.auth import INVALID, NOT_PROVIDED, Access, AccessDenied, Decision, Grant, Readable
 from plumbing.auth.local import LocalAuthority, OpenAuthority
 
 GRANTED = Decision(Access.GRANTED)
@@ -63,6 +63,27 @@ async def test_without_a_token_nothing_is_read(authority: LocalAuthority, token:
     assert await authority.firehose(token) == nothing
     assert await authority.admin(token) == nothing
     assert await authority.source(token, "app") == nothing
+    assert await authority.readable(token) == Readable(nothing)
+
+
+@pytest.mark.parametrize(
+    ("token", "readable"),
+    [
+        ("firehose", Readable(GRANTED, None)),
+        ("admin", Readable(GRANTED, None)),
+        ("app", Readable(GRANTED, frozenset({"app"}))),
+        ("bad", Readable(DENIED)),
+    ],
+)
+async def test_what_may_be_read_is_what_the_token_names(
+    authority: LocalAuthority, token: str, readable: Readable
+) -> None:
+    assert await authority.readable(token) == readable
+
+
+async def test_no_source_has_another_name(authority: LocalAuthority) -> None:
+    assert await authority.named("app", ["web"]) == {}
+    assert await OpenAuthority().named(None, ["web"]) == {}
 
 
 async def test_what_was_verified_is_counted(authority: LocalAuthority) -> None:
@@ -80,5 +101,6 @@ async def test_an_open_door_lets_everyone_in(token: str | None) -> None:
     assert await authority.firehose(token) == GRANTED
     assert await authority.admin(token) == GRANTED
     assert await authority.source(token, "no guid", services=True) == GRANTED
+    assert await authority.readable(token) == Readable(GRANTED, None)
     await authority.close()
-    assert authority.counts.readings()["open", "asked"] == 3
+    assert authority.counts.readings()["open", "asked"] == 4

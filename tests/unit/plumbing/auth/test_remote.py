@@ -1,9 +1,19 @@
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plumbing.auth import INVALID, MAX_TOKEN_BYTES, NOT_PROVIDED, Access, AuthorityCounts, AuthSettings, Decision
+from plumbing.auth import (
+    INVALID,
+    MAX_TOKEN_BYTES,
+    NOT_PROVIDED,
+    Access,
+    AuthorityCounts,
+    AuthSettings,
+    Decision,
+    Readable,
+)
 from plumbing.auth.check_token import Scopes
 from plumbing.auth.decisions import GRANTED
 from plumbing.auth.remote import RemoteAuthority, make_remote
@@ -35,14 +45,32 @@ class Capi:
         return Decision(Access.HIDDEN)
 
 
+class Lists:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def readable(self, token: str) -> Readable:
+        self.asked.append(token)
+        return Readable(GRANTED, frozenset({"app"}))
+
+    async def named(self, token: str, names: Collection[str]) -> dict[str, frozenset[str]]:
+        self.asked.append(token)
+        return {name: frozenset({"app"}) for name in names}
+
+
+@pytest.fixture
+def lists() -> Lists:
+    return Lists()
+
+
 @pytest.fixture
 def capi() -> Capi:
     return Capi()
 
 
 @pytest.fixture
-def authority(capi: Capi) -> RemoteAuthority:
-    return RemoteAuthority(Uaa(), capi, AuthorityCounts("uaa", "capi"), ())
+def authority(capi: Capi, lists: Lists) -> RemoteAuthority:
+    return RemoteAuthority(Uaa(), capi, lists, AuthorityCounts("uaa", "capi"), ())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +96,28 @@ async def test_the_cloud_controller_decides_about_sources(authority: RemoteAutho
 
 
 @pytest.mark.parametrize(
+    ("token", "readable"),
+    [
+        ("firehose", Readable(GRANTED, None)),
+        ("admin", Readable(GRANTED, None)),
+        ("user", Readable(GRANTED, frozenset({"app"}))),
+        ("bad", Readable(DENIED)),
+        ("doubt", Readable(UNKNOWN)),
+    ],
+)
+async def test_an_administrator_reads_all_there_is_and_others_what_is_listed(
+    authority: RemoteAuthority, lists: Lists, token: str, readable: Readable
+) -> None:
+    assert await authority.readable(token) == readable
+    assert lists.asked == (["user"] if token == "user" else [])
+
+
+async def test_names_are_looked_up_with_the_readers_own_token(authority: RemoteAuthority, lists: Lists) -> None:
+    assert await authority.named("user", ["web"]) == {"web": frozenset({"app"})}
+    assert lists.asked == ["user"]
+
+
+@pytest.mark.parametrize(
     ("token", "reason"),
     [
         (None, NOT_PROVIDED),
@@ -81,14 +131,16 @@ async def test_the_cloud_controller_decides_about_sources(authority: RemoteAutho
     ],
 )
 async def test_what_can_be_no_token_is_shown_to_nobody(
-    authority: RemoteAuthority, capi: Capi, token: str | None, reason: str
+    authority: RemoteAuthority, capi: Capi, lists: Lists, token: str | None, reason: str
 ) -> None:
     denied = Decision(Access.DENIED, reason)
 
     assert await authority.firehose(token) == denied
     assert await authority.admin(token) == denied
     assert await authority.source(token, "app") == denied
-    assert capi.asked == []
+    assert await authority.readable(token) == Readable(denied)
+    assert await authority.named(token, ["web"]) == denied
+    assert (capi.asked, lists.asked) == ([], [])
 
 
 @pytest.fixture
@@ -130,6 +182,20 @@ async def test_it_is_made_without_asking_anybody(settings: dict[str, Any]) -> No
 def test_what_is_missing_is_named(settings: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigError, match=rf"auth\.mode uaa needs auth\.{name}$"):
         make_remote(AuthSettings(**{key: value for key, value in settings.items() if key != name}))
+
+
+@pytest.mark.parametrize("name", ["capi_cert", "capi_key"])
+def test_a_certificate_is_for_the_internal_address(settings: dict[str, Any], name: str) -> None:
+    del settings[name]
+    with pytest.raises(ConfigError, match=rf"auth\.mode uaa needs auth\.{name}$"):
+        make_remote(AuthSettings(**settings, capi_external_url="https://api.example"))
+
+
+def test_the_public_address_of_the_cloud_controller_is_enough(settings: dict[str, Any]) -> None:
+    for name in ("capi_url", "capi_cert", "capi_key"):
+        del settings[name]
+
+    assert make_remote(AuthSettings(**settings, capi_external_url="https://api.example"))
 
 
 def test_everything_that_is_missing_is_named() -> None:

@@ -1,4 +1,4 @@
-"""`standpipe firehose` and `standpipe tail`, from the options to the output."""
+"""`standpipe firehose`, from the options to the output."""
 
 import signal
 
@@ -9,7 +9,7 @@ import typer
 
 from envelope.pb import dropsonde_pb2 as v1
 from standpipe.commands import firehose as module
-from standpipe.commands.firehose import Filter, firehose, tail
+from standpipe.commands.firehose import Filter, firehose
 from standpipe.errors import AccessDenied, NotRunning
 from tests.unit.standpipe.commands.conftest import FakeSystem
 from tests.unit.standpipe.reading.fake_firehose import close, hang_on, messages, receive_request, refuse, says
@@ -102,50 +102,26 @@ def test_what_is_no_envelope_is_mentioned_at_the_end(
     fake_system: FakeSystem, paper: Paper, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fake_system.scripts = [says(messages(b"\xff", b"\xfe", _log("a")), then=hang_on)]
-    tail("shop", limit=1, as_json=True, data_dir=fake_system.data_dir)
+    firehose(limit=1, as_json=True, data_dir=fake_system.data_dir)
     assert capfd.readouterr().err == "standpipe: 2 messages were not v1 envelopes and are not shown\n"
 
 
-def test_an_empty_name_is_wrong_usage(fake_system: FakeSystem) -> None:
+@pytest.mark.parametrize("option", ["subscription", "app"])
+def test_an_empty_name_is_wrong_usage(fake_system: FakeSystem, option: str) -> None:
     with pytest.raises(typer.BadParameter, match="must not be empty"):
-        tail("", data_dir=fake_system.data_dir)
+        firehose(**{option: ""}, data_dir=fake_system.data_dir)
 
 
-# --- tail -----------------------------------------------------------------------------------------------------------
+# --- an app's stream ------------------------------------------------------------------------------------------------
 
 
-def test_a_tail_ends_when_the_source_is_quiet(fake_system: FakeSystem, paper: Paper) -> None:
-    fake_system.scripts = [says(messages(_log("a")), then=hang_on)]
-    tail("shop", as_json=True, data_dir=fake_system.data_dir)
-    assert fake_system.dialled[0].path == "/apps/shop/stream"
-    assert _texts(paper) == ["a"]
-
-
-def test_a_tail_waits_for_as_long_as_something_comes(fake_system: FakeSystem, paper: Paper) -> None:
-    async def now_and_then(stream: trio.abc.Stream) -> None:
-        for text in "bcdef":
-            await trio.sleep(1.9)
-            await stream.send_all(messages(_log(text)))
-        await hang_on(stream)
-
-    fake_system.scripts = [says(messages(_log("a")), then=now_and_then)]
-    tail("shop", as_json=True, data_dir=fake_system.data_dir)
-    assert "".join(_texts(paper)) == "abcdef"
-
-
-def test_a_tail_ends_after_as_many_as_were_asked_for(fake_system: FakeSystem, paper: Paper) -> None:
+def test_the_stream_of_an_app_is_read(fake_system: FakeSystem, paper: Paper) -> None:
     fake_system.scripts = [says(messages(*map(_log, "abc")), then=hang_on)]
-    tail("shop", forever=True, limit=2, as_json=True, data_dir=fake_system.data_dir)
+    firehose(app="cf/api?", limit=2, as_json=True, data_dir=fake_system.data_dir)
+    assert fake_system.dialled[0].path == "/apps/cf%2Fapi%3F/stream"
     assert _texts(paper) == ["a", "b"]
 
 
-def test_the_end_of_the_stream_is_no_quiet_source(fake_system: FakeSystem, paper: Paper) -> None:
-    fake_system.scripts = [says(close(1001, "going away"))]
-    with pytest.raises(NotRunning, match="going away"):
-        tail("shop", data_dir=fake_system.data_dir)
-
-
-def test_the_name_of_a_source_may_be_any_text(fake_system: FakeSystem, paper: Paper) -> None:
-    fake_system.scripts = [says(b"", then=hang_on)]
-    tail("cf/api?", data_dir=fake_system.data_dir)
-    assert fake_system.dialled[0].path == "/apps/cf%2Fapi%3F/stream"
+def test_the_stream_of_an_app_has_no_subscription(fake_system: FakeSystem) -> None:
+    with pytest.raises(typer.BadParameter, match="an app's stream has no --subscription"):
+        firehose(subscription="mine", app="shop", data_dir=fake_system.data_dir)

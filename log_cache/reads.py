@@ -1,0 +1,166 @@
+"""Reads of one source, from this node's cache or from the node that holds it (loggregator.md 4.1, 4.2).
+
+Lives on the island: a view is taken there, between two steps of whatever else happens. To unpack it, 0.4 ms for a few
+envelopes as for a few hundred, is work for a thread, of which there are so many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from envelope import kernel
+from envelope.kinds import Kind
+from log_cache.cache import Cache
+from log_cache.cluster import Cluster
+from log_cache.cursor import Cursor, Position
+from log_cache.name_filter import NameFilter
+from log_cache.query import MAX_LIMIT, Answer, Meta, Query
+from log_cache.remote_samples import newest_first, samples_oldest_first
+from log_cache.series import Samples
+from log_cache.view import Taken, View
+
+T = TypeVar("T")
+
+NUMBERS = Kind.COUNTER | Kind.GAUGE | Kind.TIMER
+"""The kinds of envelope that PromQL knows."""
+
+_FOLLOWS_WITHIN_NS = 60_000_000_000
+_META_S = 1.0
+
+
+@dataclass(slots=True)
+class ReadCounts:
+    """What this node answered out of its own cache."""
+
+    reads: int = 0
+    envelopes: int = 0
+
+
+class Reads:
+    """Answers whoever reads, by time or in order of arrival."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        cluster: Cluster | None = None,
+        *,
+        incarnation: int,
+        now_ns: Callable[[], int],
+        settle_ns: int,
+        threads: int,
+    ) -> None:
+        """Take what is read from; `incarnation` marks the cursors of this process, of 64 bits.
+
+        At most so many `threads` unpack at once; one read more waits.
+        """
+        self.counts = ReadCounts()
+        self._cache = cache
+        self._cluster = cluster
+        self._incarnation = incarnation
+        self._now_ns = now_ns
+        self._settle_ns = settle_ns
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-cache-read")
+        self._metas: dict[bool, tuple[float, dict[str, Meta]]] = {}
+        self._asking_meta = asyncio.Lock()
+
+    def close(self) -> None:
+        """Begin no read any more; those that are under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, query: Query, *, local_only: bool = False) -> Answer:
+        """Answer a read; with `local_only` out of this node's cache, whoever the source belongs to.
+
+        An ascending read of what is young, up to now, ends `settle_ns` ago: a client that pages on from the last
+        timestamp it saw misses nothing that was late by less. Raises `BadRequest`, or the `CallFailed` of another node.
+        """
+        if self._cluster is not None and not local_only and not self._cluster.is_local(query.source_id):
+            return await self._cluster.read(query)
+        name_filter = NameFilter(query.name_filter) if query.name_filter else None
+        answer = await (self._by_time if query.cursor is None else self._by_arrival)(query, name_filter)
+        self.counts.reads += 1
+        self.counts.envelopes += answer.count
+        return answer
+
+    async def meta(self, *, local_only: bool = False) -> dict[str, Meta]:
+        """Say how much of each source is held, here or anywhere in the cluster; as of a second ago at most."""
+        async with self._asking_meta:
+            now = asyncio.get_running_loop().time()
+            until, known = self._metas.get(local_only, (now, {}))
+            if now < until:
+                return known
+            found: dict[str, Meta] = {}
+            if self._cluster is not None and not local_only:
+                for held in await self._cluster.meta():
+                    found |= held
+            found |= {source.decode("utf-8", "replace"): meta for source, meta in self._cache.meta().items()}
+            self._metas[local_only] = now + _META_S, found
+            return found
+
+    async def samples(self, source_id: str, start_ns: int, end_ns: int, wanted: Mapping[bytes, bool]) -> list[Samples]:
+        """Give the numbers that a source sent from `start_ns` to before `end_ns`, in no order of time.
+
+        `wanted` says of each raw name whether it is asked for; one thread at a time asks it. Raises the `CallFailed` of
+        another node; one that is away has sent nothing.
+        """
+        if self._cluster is not None and not self._cluster.is_local(source_id):
+            query = Query(
+                source_id=source_id, start=start_ns, end=end_ns, limit=MAX_LIMIT, kinds=NUMBERS, descending=True
+            )
+            batches = [batch async for batch in newest_first(query, self._cluster.read)]
+            return [await self._in_thread(samples_oldest_first, batches, wanted)]
+        view = self._cache.view(source_id.encode(), start_ns, end_ns, NUMBERS)
+        return await self._in_thread(_samples_of_view, view, wanted)
+
+    async def _by_time(self, query: Query, name_filter: NameFilter | None) -> Answer:
+        source = query.source_id.encode()
+        end = query.end if query.descending else self._settled(query)
+        view = self._cache.view(source, query.start, end, query.kinds, descending=query.descending)
+        cursor = self._cursor(query, view.end)
+        taken = await self._in_thread(view.take, query.limit, name_filter)
+        return Answer(batch=taken.batch, count=taken.count, cursor=cursor)
+
+    def _settled(self, query: Query) -> int:
+        now = self._now_ns()
+        if query.start < now - _FOLLOWS_WITHIN_NS:
+            return query.end
+        return min(query.end, max(query.start, now - self._settle_ns))
+
+    async def _by_arrival(self, query: Query, name_filter: NameFilter | None) -> Answer:
+        loop, source = asyncio.get_running_loop(), query.source_id.encode()
+        position, missed = self._position(query)
+        until = loop.time() + query.wait_s
+        while True:
+            view = self._cache.follow(source, position, query.kinds)
+            if view.end == position:  # most questions of those who follow: worth no thread
+                taken = Taken(b"", 0, position, 0, rest=False)
+            else:
+                taken = await self._in_thread(view.take, query.limit, name_filter)
+            position = taken.position
+            missed = None if missed is None or taken.missed is None else missed + taken.missed
+            left_s = until - loop.time()
+            if taken.count or left_s <= 0:
+                cursor = self._cursor(query, position)
+                return Answer(batch=taken.batch, count=taken.count, cursor=cursor, missed=missed, rest=taken.rest)
+            if not taken.rest:
+                await self._cache.wait(source, position, left_s)
+
+    def _position(self, query: Query) -> tuple[Position | None, int | None]:
+        """Say where to read on, and how much is known to be missed before even that."""
+        if not query.cursor:
+            return None, 0
+        cursor = Cursor.parse(query.cursor, query.source_id)
+        return (cursor.position, 0) if cursor.incarnation == self._incarnation else (None, None)
+
+    def _cursor(self, query: Query, position: Position) -> str:
+        return Cursor(self._incarnation, position).text(query.source_id)
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _samples_of_view(view: View, wanted: Mapping[bytes, bool]) -> list[Samples]:
+    return [kernel.samples(batch, wanted) for batch in view.batches()]

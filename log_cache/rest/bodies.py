@@ -1,0 +1,97 @@
+"""The JSON of reads and of metadata (loggregator.md 4.3, 4.5), and the bytes of a form. Pure but for `read_form`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import psutil
+import trio
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from envelope import kernel
+from log_cache.query import Meta
+from log_cache.rest.refusals import Refusal, promql_error
+
+VERSION = "3.2.0"
+"""Of the interface, for clients that choose their paths by it (loggregator.md 4.3)."""
+
+MAX_FORM_BYTES = 256 << 10
+FORM_S = 10.0
+"""How long a form may take to arrive."""
+
+_FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+class ClientGone(Exception):
+    """The client left before it had asked."""
+
+
+def read_body(batch: bytes) -> bytes:
+    """Write the answer to a read. It takes a while: half a microsecond an envelope."""
+    return b'{"envelopes":' + kernel.json_batch(batch) + b"}\n"
+
+
+def meta_body(meta: Mapping[str, Meta], *, as_proxy: bool) -> bytes:
+    """Write the answer about metadata: as the original's proxy prints it, or as the gateway behind it does.
+
+    The proxy writes camelCase and leaves out what is zero, the gateway writes the proto's names and everything.
+    Integers are text in both.
+    """
+    form = _proxy_form if as_proxy else _gateway_form
+    sources = {_text(source): form(each) for source, each in meta.items()}
+    return orjson.dumps({"meta": sources} if sources or not as_proxy else {}) + b"\n"
+
+
+def info_body(now: Callable[[], float] = time.time) -> bytes:
+    """Write which interface this is, and how long the machine has been up."""
+    return orjson.dumps({"version": VERSION, "vm_uptime": str(int(now() - psutil.boot_time()))}) + b"\n"
+
+
+async def read_form(headers: Headers, receive: Receive) -> bytes:
+    """Return the body of a request, a form of `MAX_FORM_BYTES` at most; raises `Refusal` or `ClientGone`."""
+    if headers.get("content-type", _FORM_TYPE).partition(";")[0].strip().lower() != _FORM_TYPE:
+        raise _refused(415, f"the body is not {_FORM_TYPE}")
+    body = bytearray()
+    with trio.move_on_after(FORM_S):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            if len(body) > MAX_FORM_BYTES:
+                raise _refused(413, f"the body is longer than {MAX_FORM_BYTES} bytes")
+            if not message.get("more_body"):
+                return bytes(body)
+    raise _refused(408, f"the body took longer than {FORM_S:g} s")
+
+
+def _refused(status: int, message: str) -> Refusal:
+    body = promql_error("bad_data", message).body
+    return Refusal(status, body, {"Content-Type": "application/json", "Connection": "close"})
+
+
+def _gateway_form(meta: Meta) -> dict[str, Any]:
+    return {
+        "count": str(meta.count),
+        "expired": str(meta.expired),
+        "oldest_timestamp": str(meta.oldest),
+        "newest_timestamp": str(meta.newest),
+    }
+
+
+def _proxy_form(meta: Meta) -> dict[str, Any]:
+    fields = {
+        "count": meta.count,
+        "expired": meta.expired,
+        "oldestTimestamp": meta.oldest,
+        "newestTimestamp": meta.newest,
+    }
+    return {name: str(number) for name, number in fields.items() if number}
+
+
+def _text(source_id: str) -> str:
+    return source_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,112 @@
+"""Follow one source over one connection, in order of arrival.
+
+In:    reads with a cursor, one behind the other, each waiting for the next envelope.
+Out:   server-sent events: data with ids to come back with, what was missed, heartbeats.
+Drops: nothing here. What the client does not take stays in the cache; what expires there meanwhile is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import trio
+
+from envelope import kernel
+from log_cache.query import Answer, Query
+from log_cache.rest import sse
+from log_cache.rest.exchange import Exchange, RestCounts
+from log_cache.rest.reader import Reader
+from log_cache.rest.refusals import Code, Refusal
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"connection", b"keep-alive"),
+    (b"x-accel-buffering", b"no"),  # a proxy that waits for more would hold the last lines back
+]
+
+_PAUSE_S = 1.0  # between two questions that come back at once, with nothing
+
+
+class ClientGone(Exception):
+    """The client has left, or takes nothing."""
+
+
+class Stream:
+    """One answer that goes on, for `timeout_s` at most."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        reader: Reader,
+        counts: RestCounts,
+        *,
+        heartbeat_s: float,
+        timeout_s: float,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._exchange = exchange
+        self._reader = reader
+        self._counts = counts
+        self._heartbeat_s = heartbeat_s
+        self._timeout_s = timeout_s
+        self._is_stopping = is_stopping
+
+    async def run(self, query: Query) -> None:
+        """Write from the cursor of `query` on, until the time is up, the process stops, or the client is gone."""
+        first = await self._reader.read(replace(query, wait_s=0.0))  # a cursor of no use is refused before it begins
+        self._counts.streams += 1
+        try:
+            await self._exchange.send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            if query.cursor:
+                await self._put(sse.place(query.cursor))
+            await self._follow(query, first)
+            await self._put(b"", last=True)
+        except ClientGone:
+            pass
+        finally:
+            self._counts.streams -= 1
+
+    async def _follow(self, query: Query, answer: Answer) -> None:
+        ends_at = trio.current_time() + self._timeout_s
+        beats_at = trio.current_time() + self._heartbeat_s
+        while True:
+            if await self._write(query, answer):
+                beats_at = trio.current_time() + self._heartbeat_s
+            now = trio.current_time()
+            if self._is_stopping() or now >= ends_at:
+                return
+            if now >= beats_at:
+                await self._put((sse.place(answer.cursor) if answer.cursor else b"") + sse.HEARTBEAT)
+                beats_at = now + self._heartbeat_s
+            query = replace(query, cursor=answer.cursor, wait_s=max(0.001, min(beats_at, ends_at) - now))
+            query, answer = await self._next(query)
+            if answer.cursor == query.cursor and not self._is_stopping():  # nothing came, or its node is away
+                await trio.sleep_until(min(now + _PAUSE_S, beats_at, ends_at))
+
+    async def _next(self, query: Query) -> tuple[Query, Answer]:
+        """Read on; where too much has arrived for one answer, by half as many envelopes."""
+        while True:
+            try:
+                return query, await self._reader.read(query)
+            except Refusal as refusal:
+                if refusal.status != Code.RESOURCE_EXHAUSTED.value[1] or query.limit == 1:
+                    raise
+                query = replace(query, limit=query.limit // 2)
+
+    async def _write(self, query: Query, answer: Answer) -> bool:
+        """Write what was found; tell whether that was anything. Of a node that is away nobody knows what it missed."""
+        told = sse.missed(answer.missed) if answer.missed != 0 and answer.cursor != query.cursor else b""
+        if answer.count:
+            told += sse.data(answer.cursor, await trio.to_thread.run_sync(kernel.json_batch, answer.batch))
+            self._counts.events += 1
+        if told:
+            await self._put(told)
+        return bool(told)
+
+    async def _put(self, body: bytes, *, last: bool = False) -> None:
+        """Hand over to the transport; the server says nothing of a client that is gone, so the connection is asked."""
+        await self._exchange.send({"type": "http.response.body", "body": body, "more_body": not last})
+        if not self._exchange.connection.is_open and not last:
+            raise ClientGone

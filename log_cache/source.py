@@ -1,0 +1,220 @@
+"""What is held of one source: packed chunks in order of arrival, and the latest arrivals as they came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from log_cache.choice import choose_oldest
+from log_cache.chunk import INDEX, RECORD_BYTES, Chunk, Int64s, Packer, join, loose, merge, seal
+
+SOURCE_BYTES = 640
+"""What a source takes besides its envelopes: its objects, lists and numbers, and its place among the others."""
+_PIECE_BYTES = 64
+"""What a part or an index takes besides its bytes."""
+_NONE: list[Chunk] = []
+"""The chunks of every source that has none yet; nothing is ever added to it."""
+
+
+class Head:
+    """The latest arrivals of a source, as they were dealt: a list of parts and their indices, taking turns."""
+
+    __slots__ = ("count", "first", "live_bytes", "newest", "oldest", "pieces")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.count = 0
+        self.live_bytes = 0
+        self.oldest = 0
+        self.newest = 0
+        self.pieces: list[bytes] = []
+
+    @property
+    def live(self) -> int:
+        """How many envelopes are there: none of a head has expired."""
+        return self.count
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes."""
+        return self.live_bytes + self.count * RECORD_BYTES + len(self.pieces) * _PIECE_BYTES
+
+    def add(self, part: bytes, index: bytes, oldest: int, newest: int) -> None:
+        """Append what arrived, whose times lie between `oldest` and `newest`."""
+        if not self.count:
+            self.oldest, self.newest = oldest, newest
+        else:
+            if oldest < self.oldest:
+                self.oldest = oldest
+            if newest > self.newest:
+                self.newest = newest
+        self.pieces += (part, index)
+        self.count += len(index) // RECORD_BYTES
+        self.live_bytes += len(part)
+
+    def snapshot(self) -> Head:
+        """Copy it as it stands now; the bytes are shared."""
+        same = Head(self.first)
+        same.count, same.live_bytes, same.oldest, same.newest = self.count, self.live_bytes, self.oldest, self.newest
+        same.pieces = self.pieces.copy()
+        return same
+
+    def live_times(self) -> Int64s:
+        """Give the times in order of arrival."""
+        return np.ascontiguousarray(np.frombuffer(b"".join(self.pieces[1::2]), INDEX)["time"])
+
+    def seal(self, packer: Packer, chunk_bytes: int) -> list[Chunk]:
+        """Pack it into chunks of about `chunk_bytes`."""
+        return seal(*join(self.pieces[::2], self.pieces[1::2]), self.first, packer, chunk_bytes)
+
+    def loose(self) -> Chunk:
+        """Make one chunk of it without packing it."""
+        return loose(*join(self.pieces[::2], self.pieces[1::2]), self.first)
+
+
+class Source:
+    """The envelopes of one source; there is always at least one.
+
+    `count` are held, of `live_bytes` serialised; `held_bytes` is the memory that takes. `newest` needs no upkeep:
+    since the oldest go first, the newest goes last.
+    """
+
+    __slots__ = ("_oldest", "birth", "chunks", "count", "expired", "head", "held_bytes", "live_bytes", "newest")
+
+    def __init__(self, birth: int, newest: int) -> None:
+        self.birth = birth
+        self.chunks: list[Chunk] = _NONE
+        self.head = Head(birth)
+        self.count = 0
+        self.expired = 0
+        self.live_bytes = 0
+        self.held_bytes = SOURCE_BYTES
+        self.newest = newest
+        self._oldest: int | None = None
+
+    @property
+    def next(self) -> int:
+        """The number of the next to arrive."""
+        return self.head.first + self.head.count
+
+    @property
+    def oldest(self) -> int:
+        """The oldest time of any envelope."""
+        if self._oldest is None:
+            self._oldest = min(part.oldest for part in self.stretches())
+        return self._oldest
+
+    def stretches(self) -> list[Chunk | Head]:
+        """Give all that is held, in order of arrival."""
+        return [*self.chunks, self.head] if self.head.count else [*self.chunks]
+
+    def older_than(self, time: int) -> dict[int, int]:
+        """Say how many of each stretch are older."""
+        counts = (
+            (which, int(np.count_nonzero(stretch.live_times() < time)))
+            for which, stretch in enumerate(self.stretches())
+            if stretch.oldest < time
+        )
+        return dict(counts)
+
+    def oldest_of(self, envelopes: int) -> dict[int, int]:
+        """Say how many of each stretch go when so many envelopes are to go."""
+        stretches = self.stretches()
+        return choose_oldest(stretches, [stretch.live for stretch in stretches], envelopes)
+
+    def oldest_bytes(self, raw_bytes: int) -> dict[int, int]:
+        """Say how many go when they are to come to so many bytes, serialised, as far as their mean size tells.
+
+        The newest stays.
+        """
+        stretches = self.stretches()
+        counts = choose_oldest(stretches, [stretch.live_bytes for stretch in stretches], raw_bytes)
+        return counts if sum(counts.values()) < self.count else self.oldest_of(self.count - 1)
+
+    def oldest_held(self, held_bytes: int) -> dict[int, int]:
+        """Say how many go when so much memory is to be won."""
+        stretches = self.stretches()
+        return choose_oldest(stretches, [stretch.held_bytes for stretch in stretches], held_bytes)
+
+    def dead_bytes(self) -> int:
+        """Say how much memory is held by what has expired already."""
+        return sum(chunk.held_bytes * chunk.expired // chunk.count for chunk in self.chunks if chunk.expired)
+
+    def add(self, part: bytes, index: bytes, oldest: int, newest: int) -> int:
+        """Take what arrived and say how much memory it takes."""
+        head = self.head
+        before = head.held_bytes
+        head.add(part, index, oldest, newest)
+        self.count += len(index) // RECORD_BYTES
+        self.live_bytes += len(part)
+        if newest > self.newest:
+            self.newest = newest
+        if self._oldest is not None and oldest < self._oldest:
+            self._oldest = oldest
+        taken = head.held_bytes - before
+        self.held_bytes += taken
+        return taken
+
+    def seal(self, packer: Packer, chunk_bytes: int) -> None:
+        """Pack the head.
+
+        Last chunks that are still small are packed anew with it. Since each must be no more than twice as large as all
+        behind it, an envelope is packed a few times at most, and a source has few small chunks.
+        """
+        size, keep = self.head.live_bytes, len(self.chunks)
+        while keep and self.chunks[keep - 1].live_bytes <= min(2 * size, chunk_bytes // 2):
+            keep -= 1
+            size += self.chunks[keep].live_bytes
+        if keep < len(self.chunks):
+            fresh = merge([*self.chunks[keep:], self.head.loose()], packer, chunk_bytes)
+        else:
+            fresh = self.head.seal(packer, chunk_bytes)
+        self.held_bytes -= self.head.held_bytes
+        self.head = Head(self.next)
+        self._replace(keep, len(self.chunks), fresh)
+
+    def expire(self, counts: Mapping[int, int], packer: Packer, chunk_bytes: int) -> int:
+        """Expire the oldest of some stretches, `counts[which]` of each; say how many that was in all.
+
+        Of all envelopes here they have to be the oldest.
+        """
+        gone = sum(counts.values())
+        in_head = counts.get(len(self.chunks), 0)
+        if 0 < in_head < self.head.count:
+            self.seal(packer, chunk_bytes)
+            counts = self.oldest_of(gone)
+        elif in_head:
+            self.held_bytes -= self.head.held_bytes
+            self.live_bytes -= self.head.live_bytes
+            self.head = Head(self.next)
+        for which in sorted(counts, reverse=True):
+            if which < len(self.chunks):
+                chunk, count = self.chunks[which], counts[which]
+                left = [chunk.without_oldest(count)] if count < chunk.live else []
+                self.live_bytes += sum(each.live_bytes for each in left) - chunk.live_bytes
+                self._replace(which, which + 1, left)
+        self.count -= gone
+        self.expired += gone
+        self._oldest = None
+        return gone
+
+    def compact(self, packer: Packer, chunk_bytes: int) -> None:
+        """Pack chunks anew of which a quarter or more has expired, together with such neighbours."""
+        high = len(self.chunks)
+        while high:
+            low, size = high, 0
+            while low and size < chunk_bytes and self.chunks[low - 1].expired * 4 >= self.chunks[low - 1].count:
+                low -= 1
+                size += self.chunks[low].live_bytes
+            if low < high:
+                self._replace(low, high, merge(self.chunks[low:high], packer, chunk_bytes))
+            high = min(low, high - 1)
+
+    def _replace(self, low: int, high: int, chunks: list[Chunk]) -> None:
+        """Put other chunks in the place of some."""
+        if self.chunks is _NONE:
+            self.chunks = []
+        self.held_bytes -= sum(chunk.held_bytes for chunk in self.chunks[low:high])
+        self.held_bytes += sum(chunk.held_bytes for chunk in chunks)
+        self.chunks[low:high] = chunks

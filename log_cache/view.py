@@ -1,0 +1,187 @@
+"""What a reader sees of a source: a moment's contents, which stay readable whatever the store does next.
+
+A view is made in microseconds and never changes. Reading it is the heavy half, and may happen in any thread.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from envelope.kinds import Kind
+from log_cache.chunk import Bools, Chunk, Int64s
+from log_cache.cursor import Position
+from log_cache.selection import Selection, SelectionReader, in_order_of_time
+from log_cache.source import Source
+
+_FILTERED_AT_ONCE = 256
+
+
+class Matching(Protocol):
+    """Keeps some of the envelopes of a batch."""
+
+    def apply(self, batch: bytes) -> tuple[bytes, int]:
+        """Return what is kept, in order, and its count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken from a view."""
+
+    batch: bytes
+    count: int
+    position: Position
+    """Where to read on in order of arrival."""
+    missed: int | None
+    """In order of arrival: how many had expired between where the view began and `position`; None if nobody knows."""
+    rest: bool
+    """Whether the view holds more; with a filter, some of it may turn out not to match."""
+
+
+class View(ABC):
+    """Some of the envelopes that a source held at one moment; of a source that is not there, none."""
+
+    def __init__(self, source: Source | None, end: Position, kinds: int) -> None:
+        self.end = end
+        """Behind all that had arrived."""
+        self._kinds = kinds
+        self._packed = list(source.chunks) if source else []
+        self._head = source.head.snapshot() if source and source.head.count else None
+
+    def take(self, limit: int, matching: Matching | None = None) -> Taken:
+        """Take the first `limit` envelopes, or of those that match."""
+        chunks = self._chunks()
+        reader = SelectionReader()
+        taken: list[bytes] = []
+        count, seen = 0, -1
+        for selection in self._selections(chunks):
+            at_once = _FILTERED_AT_ONCE if matching else len(selection)
+            for start in range(0, len(selection), at_once):
+                if count == limit:
+                    return self._taken(taken, count, chunks, seen)
+                part = selection[start : start + at_once]
+                batch, kept, passed = _fitting(reader, part, limit - count, matching)
+                taken.append(batch)
+                count += kept
+                seen = part.number(passed - 1)
+                if passed < len(part):
+                    return self._taken(taken, count, chunks, seen)
+        return self._taken(taken, count, chunks, None)
+
+    def batches(self) -> Iterator[bytes]:
+        """Give everything in order of arrival, whatever the order of the view, a chunk at a time."""
+        reader = SelectionReader()
+        for chunk in self._chunks():
+            if len(rows := self._rows(chunk)):
+                yield reader.cut(chunk, rows)
+
+    def _chunks(self) -> list[Chunk]:
+        return [*self._packed, self._head.loose()] if self._head else self._packed
+
+    def _rows(self, chunk: Chunk) -> Int64s:
+        """Give the rows of a chunk that are in the view, in order of arrival."""
+        rows = chunk.live_rows()
+        if self._kinds & Kind.ALL != Kind.ALL:
+            rows = rows[(chunk.records["kind"][rows] & self._kinds) != 0]
+        return rows[self._within(chunk, rows)]
+
+    @abstractmethod
+    def _within(self, chunk: Chunk, rows: Int64s) -> Bools | slice:
+        """Say which of some rows of a chunk are within the bounds of the view."""
+
+    @abstractmethod
+    def _selections(self, chunks: list[Chunk]) -> Iterator[Selection]:
+        """Give what is in the view in its order."""
+
+    @abstractmethod
+    def _taken(self, taken: list[bytes], count: int, chunks: list[Chunk], seen: int | None) -> Taken:
+        """Finish: `seen` is the number of the last envelope that was looked at, -1 before any, None behind all."""
+
+
+class TimeView(View):
+    """By time: `[start, end)`, of equal times in order of arrival; descending is the exact reverse."""
+
+    def __init__(
+        self, source: Source | None, behind: Position, kinds: int, start: int, end: int, *, descending: bool
+    ) -> None:
+        super().__init__(source, behind, kinds)
+        self._bounds = start, end
+        self._descending = descending
+
+    def _chunks(self) -> list[Chunk]:
+        start, end = self._bounds
+        return [chunk for chunk in super()._chunks() if chunk.newest >= start and chunk.oldest < end]
+
+    def _within(self, chunk: Chunk, rows: Int64s) -> Bools | slice:
+        start, end = self._bounds
+        if start <= chunk.oldest and chunk.newest < end:
+            return slice(None)
+        times: Int64s = chunk.records["time"][rows]
+        within: Bools = (times >= max(start, chunk.oldest)) & (times <= min(end - 1, chunk.newest))
+        return within
+
+    def _selections(self, chunks: list[Chunk]) -> Iterator[Selection]:
+        return in_order_of_time(chunks, self._rows, descending=self._descending)
+
+    def _taken(self, taken: list[bytes], count: int, chunks: list[Chunk], seen: int | None) -> Taken:  # noqa: ARG002
+        return Taken(b"".join(taken), count, self.end, 0, seen is not None)
+
+
+class ArrivalView(View):
+    """In order of arrival, from a number on; `known` says whether it is known that nothing was missed before that."""
+
+    def __init__(self, source: Source | None, behind: Position, kinds: int, start: int | None, *, known: bool) -> None:
+        super().__init__(source, behind, kinds)
+        self._start = start
+        self._known = known
+
+    def _chunks(self) -> list[Chunk]:
+        chunks = super()._chunks()
+        return chunks if self._start is None else [chunk for chunk in chunks if chunk.last >= self._start]
+
+    def _within(self, chunk: Chunk, rows: Int64s) -> Bools | slice:
+        if self._start is None or chunk.first >= self._start:
+            return slice(None)
+        within: Bools = chunk.numbers_of(rows) >= self._start
+        return within
+
+    def _selections(self, chunks: list[Chunk]) -> Iterator[Selection]:
+        for chunk in chunks:
+            if len(rows := self._rows(chunk)):
+                yield Selection.of(chunk, rows)
+
+    def _taken(self, taken: list[bytes], count: int, chunks: list[Chunk], seen: int | None) -> Taken:
+        start = self._first_number(chunks) if self._start is None else self._start
+        behind = self.end.seq if seen is None else start if seen < 0 else seen + 1
+        missed = behind - start - sum(_live_between(chunk, start, behind) for chunk in chunks)
+        position = Position(self.end.birth, behind)
+        return Taken(b"".join(taken), count, position, missed if self._known else None, seen is not None)
+
+    def _first_number(self, chunks: list[Chunk]) -> int:
+        """Give the number of the first envelope that has not expired."""
+        return int(chunks[0].numbers_of(chunks[0].live_rows()[:1])[0]) if chunks else self.end.seq
+
+
+def _live_between(chunk: Chunk, start: int, behind: int) -> int:
+    if chunk.first >= start and chunk.last < behind:
+        return chunk.live
+    numbers = chunk.numbers_of(chunk.live_rows())
+    return int(((numbers >= start) & (numbers < behind)).sum())
+
+
+def _fitting(reader: SelectionReader, part: Selection, room: int, matching: Matching | None) -> tuple[bytes, int, int]:
+    """Take as much from the front of a part as there is room for: (batch, count, how many were looked at)."""
+    if matching is None:
+        fits = part[:room]
+        return reader.batch(fits), len(fits), len(fits)
+    batch, count = matching.apply(reader.batch(part))
+    if count <= room:
+        return batch, count, len(part)
+    half = len(part) // 2
+    batch, count, seen = _fitting(reader, part[:half], room, matching)
+    if count == room:
+        return batch, count, seen
+    more, further, seen = _fitting(reader, part[half:], room - count, matching)
+    return batch + more, count + further, half + seen

@@ -1,0 +1,2 @@
+KNOWN = ()
+Known = None

@@ -1,0 +1,80 @@
+"""A question is answered with bytes, trailing metadata or a refusal, over a real connection."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+import trio
+
+from plumbing.egress_server import RequestRefused
+from plumbing.grpc_server import serve_grpc
+from plumbing.island import open_island
+from plumbing.tls import TlsFiles
+from plumbing.unary import Call, answered
+from tests.running import dial
+
+
+async def echo(message: bytes, call: Call) -> bytes:
+    call.trail("first", str(call.metadata("asked")))
+    call.trail("second", str(call.metadata("missing")))
+    return message
+
+
+async def refuse(message: bytes, call: Call) -> bytes:
+    raise RequestRefused("UNKNOWN", message.decode())
+
+
+SERVICES = {"test.Service": {"Echo": answered(echo), "Refuse": answered(refuse)}}
+
+
+@asynccontextmanager
+async def channel(certs: Path, **settings: int) -> AsyncIterator[grpc.Channel]:
+    async with open_island() as island:
+        files = TlsFiles.named(certs, "doppler")
+        async with serve_grpc(island, "127.0.0.1:0", files, SERVICES, grace_s=0.1, **settings) as address:
+            with dial(address, certs, "doppler", ("grpc.max_receive_message_length", -1)) as opened:
+                yield opened
+
+
+async def ask(opened: grpc.Channel, method: str, message: bytes, **metadata: str) -> tuple[bytes, grpc.Call]:
+    call = opened.unary_unary(f"/test.Service/{method}").with_call
+    asked = tuple(metadata.items())
+    answer: tuple[bytes, grpc.Call] = await trio.to_thread.run_sync(lambda: call(message, metadata=asked, timeout=5))
+    return answer
+
+
+async def test_an_answer_carries_metadata_behind_it(certs_dir: Path) -> None:
+    async with channel(certs_dir) as opened:
+        answer, call = await ask(opened, "Echo", b"hello", asked="this")
+
+    assert answer == b"hello"
+    assert dict(call.trailing_metadata()) == {"first": "this", "second": "None"}
+
+
+async def test_a_refusal_has_its_code_and_its_words(certs_dir: Path) -> None:
+    async with channel(certs_dir) as opened:
+        with pytest.raises(grpc.RpcError) as caught:
+            await ask(opened, "Refuse", "limit (ä) must be less".encode())
+
+    assert caught.value.code() is grpc.StatusCode.UNKNOWN
+    assert caught.value.details() == "limit (ä) must be less"
+
+
+async def test_the_words_of_a_refusal_have_a_bound(certs_dir: Path) -> None:
+    async with channel(certs_dir) as opened:
+        with pytest.raises(grpc.RpcError) as caught:
+            await ask(opened, "Refuse", "ä".encode() * 100_000)
+
+    assert caught.value.details() == "ä" * 1_000
+
+
+async def test_a_server_says_how_large_a_message_may_be(certs_dir: Path) -> None:
+    async with channel(certs_dir, max_message_bytes=20 << 20) as opened:
+        answer, _ = await ask(opened, "Echo", bytes(11 << 20))
+        with pytest.raises(grpc.RpcError) as caught:
+            await ask(opened, "Echo", bytes(21 << 20))
+
+    assert len(answer) == 11 << 20
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
