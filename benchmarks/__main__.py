@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from benchmarks import ceiling, datagrams, idle, latency, pipeline, soak
+from benchmarks import ceiling, datagrams, idle, latency, log_cache, pipeline, soak
 from benchmarks.options import Options
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import RESULTS, Result, machine, print_functions, print_remarks, print_rows, write
@@ -45,6 +45,7 @@ CASES: Sequence[Case] = (
     *datagrams.PATHS,
     *latency.PATHS,
     *idle.PATHS,
+    *log_cache.PATHS,
     *soak.PATHS,
 )
 

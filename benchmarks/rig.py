@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker, machine_busy_s
-from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, source_ids
+from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, BATCHES, source_ids
 from plumbing.certs import make_certs
 from plumbing.tls import TlsFiles, client_context
 from plumbing.tokens import TokenStore
@@ -40,6 +40,12 @@ class Layout:
     proxied: bool = False
     """The v2 reader reads from a reverse log proxy."""
     sse_reader: bool = False
+    log_cache: bool = False
+    """A log cache at the end: fed by the Dopplers, or by `Send` where there are none."""
+    memory_limit_mib: int = 1024
+    """Of the log cache."""
+    batches: int = BATCHES
+    """How many different ones are sent; a log cache packs equal ones better than any true load."""
     batch_size: int = BATCH_SIZE
     stamped: bool = False
     """Timestamps are times of sending."""
@@ -114,8 +120,8 @@ class Rig:
         if self.reader is not None:
             count: int = self.reader.ask("progress")["received"][0]
             return count
-        accounts = (account for name in self._dopplers() for account in self._accounts(name, "ingress"))
-        return sum(account["received"] for account in accounts)
+        end, kind = (["log cache"], "store") if self.layout.log_cache else (self._dopplers(), "ingress")
+        return sum(account["received"] for name in end for account in self._accounts(name, kind))
 
     def wait_until_received(self, total: int, deadline: float) -> int:
         """Wait for `total` envelopes at the far end, and say how many there are by `deadline`."""
@@ -149,7 +155,8 @@ class Rig:
 
     def _holds_something(self) -> bool:
         accounts = (account for name in self.components for account in self._accounts(name))
-        return any(account["held"] or account["in_flight"] for account in accounts)
+        moving = (account for account in accounts if account["kind"] != "store")
+        return any(account["held"] or account["in_flight"] for account in moving)
 
     def _counted_all(self) -> bool:
         received = self.received()
@@ -191,6 +198,7 @@ class Rig:
         """Wait until every Doppler knows every consumer: what is sent before that is nobody's."""
         layout = self.layout
         wanted = layout.firehose + layout.firehoses + bool(layout.app_streams) + layout.v2_reader + layout.sse_reader
+        wanted += layout.log_cache
         deadline = time.monotonic() + SUBSCRIBED_S
         for name in self._dopplers():
             while (
@@ -219,6 +227,8 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
         if layout.proxied or layout.sse_reader:
             gateway = ["--gateway.enabled", "--gateway.listen", "127.0.0.1:0"] if layout.sse_reader else []
             starting.component("reverse log proxy", "reverse_log_proxy", "reverselogproxy", [*flags, *gateway])
+        if layout.log_cache:
+            starting.log_cache(addresses)
         if layout.v2_reader:
             starting.v2_reader(dopplers[0])
         if layout.sse_reader:
@@ -229,8 +239,10 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
             flags = ["--doppler-addresses", addresses, "--tags", tags]
             door = [f"--{layout.door}.enabled", f"--{layout.door}.listen", "127.0.0.1:0"] if layout.door else []
             starting.sender(starting.component("metron", "metron", "metron", [*flags, *door]), "metron")
-        else:
+        elif dopplers:
             starting.sender(dopplers[0], "doppler")
+        else:
+            starting.log_cache_sender()
         yield rig
 
 
@@ -270,6 +282,19 @@ class _Starting:
         proxy = self._rig.components.get("reverse log proxy")
         address, server_name = (proxy.endpoints["listen"], "reverselogproxy") if proxy else (doppler, "doppler")
         self.worker("v2 reader", "benchmarks.v2_reader", address, ["--server-name", server_name])
+
+    def log_cache(self, dopplers: str) -> None:
+        layout, tokens = self._rig.layout, self._rig.bench.tokens
+        flags = ["--auth.tokens-dir", str(tokens), "--rest.listen", "127.0.0.1:0"]
+        flags += ["--memory-limit-bytes", str(layout.memory_limit_mib << 20), "--doppler-addresses", dopplers]
+        self.component("log cache", "log_cache", "log-cache", flags)
+        rest = self._rig.components["log cache"].endpoints["rest"]
+        self.worker("client", "benchmarks.log_cache_reader", rest, ["--token", str(tokens / "admin")])
+
+    def log_cache_sender(self) -> None:
+        layout, address = self._rig.layout, self._rig.components["log cache"].endpoints["listen"]
+        flags = ["--batch-size", str(layout.batch_size), "--batches", str(layout.batches)]
+        self.worker("sender", "benchmarks.log_cache_sender", address, [*flags, *["--stamped"] * layout.stamped])
 
     def sse_reader(self) -> None:
         gateway = self._rig.components["reverse log proxy"].endpoints["gateway"]
