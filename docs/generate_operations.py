@@ -16,10 +16,20 @@ import typer
 from prometheus_client.metrics_core import Metric
 
 import doppler.metrics
+import log_cache.metrics
 import metron.metrics
 import reverse_log_proxy.metrics
 import traffic_controller.metrics
+from doppler.exchange import Exchange
 from doppler.router import Router
+from doppler.v1_router import V1Router
+from log_cache.cache import Cache
+from log_cache.intake import Intake
+from log_cache.queries import Queries
+from log_cache.reads import Reads
+from log_cache.rest.config import RestSettings
+from log_cache.rest.service import Rest
+from log_cache.store import Store, StoreLimits
 from metron.agent import Agent
 from metron.sources import SourceCounts
 from plumbing.auth.local import OpenAuthority
@@ -46,11 +56,13 @@ _CONFIGS: Mapping[str, type[Settings]] = {
     "doppler": doppler.Config,
     "traffic_controller": traffic_controller.Config,
     "reverse_log_proxy": reverse_log_proxy.Config,
+    "log_cache": log_cache.Config,
 }
 _SECTION = re.compile(
     r" \(loggregator\.md [^)]*\)"
 )  # the code cites the contract; a reader of the page has no use for it
-_UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
+_NOWHERE = TlsFiles(ca=Path(), cert=Path(), key=Path())
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def tables() -> dict[str, str]:
@@ -70,6 +82,7 @@ def metrics_by_room() -> dict[str, list[Metric]]:
         "doppler": _of_doppler(),
         "traffic_controller": _of_traffic_controller(),
         "reverse_log_proxy": _of_reverse_log_proxy(),
+        "log_cache": _of_log_cache(),
     }
     own = {name: [each for each in _families(metrics) if each.name not in shared] for name, metrics in rooms.items()}
     return {"every component": everywhere, **own}
@@ -143,7 +156,8 @@ def _of_metron() -> Metrics:
 def _of_doppler() -> Metrics:
     metrics = Metrics("compiled")
     router = Router(lambda: SharedDiode(1, 1), linger_s=0, max_subscriptions=1, now_ns=lambda: 0, rng=random.Random(0))
-    doppler.metrics.expose(metrics, IngressCounts(), router)
+    v1_router = V1Router(lambda: SharedDiode(1, 1), linger_s=0, places=router.places, now_ns=lambda: 0)
+    doppler.metrics.expose(metrics, IngressCounts(), Exchange(router, v1_router))
     return metrics
 
 
@@ -157,10 +171,21 @@ def _of_traffic_controller() -> Metrics:
 
 def _of_reverse_log_proxy() -> Metrics:
     metrics = Metrics("compiled")
-    nowhere = TlsFiles(ca=Path(), cert=Path(), key=Path())
-    dopplers = Dopplers((), nowhere, random.Random(0))
-    gateway = Gateway(GatewaySettings(), nowhere, OpenAuthority(), dopplers, drain_grace_s=0)
+    dopplers = Dopplers((), _NOWHERE, random.Random(0))
+    gateway = Gateway(GatewaySettings(), _NOWHERE, OpenAuthority(), dopplers, drain_grace_s=0)
     reverse_log_proxy.metrics.expose(metrics, Subscribers(dopplers, max_streams=1), dopplers, gateway)
+    return metrics
+
+
+def _of_log_cache() -> Metrics:
+    metrics = Metrics("compiled")
+    cache = Cache(Store(StoreLimits()), lambda: 0)
+    reads = Reads(cache, incarnation=0, now_ns=lambda: 0, settle_ns=0, threads=1)
+    queries = Queries(reads, now_ns=lambda: 0, timeout_s=1, at_once=1)
+    rest = Rest(RestSettings(), _NOWHERE, OpenAuthority(), reads, queries, drain_grace_s=0)
+    log_cache.metrics.expose(metrics, Intake(cache), cache, None, 1)
+    dopplers = Dopplers((), _NOWHERE, random.Random(0))
+    log_cache.metrics.expose_doors(metrics, reads, queries, cache, dopplers, rest)
     return metrics
 
 
