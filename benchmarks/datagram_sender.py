@@ -11,6 +11,7 @@ import threading
 import time
 from itertools import cycle
 
+from benchmarks.pace import Paced
 from benchmarks.worker import Answer, arguments, obey
 from benchmarks.workload import SEED, SOURCES, make_batches
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
@@ -40,48 +41,29 @@ def statsd_lines() -> list[bytes]:
 _DATAGRAMS = {"dropsonde": dropsonde_logs, "statsd": statsd_lines}
 
 
-class DatagramSender:
+class DatagramSender(Paced):
     """One socket, and how far it has got."""
 
     def __init__(self, address: str, datagrams: list[bytes]) -> None:
-        self.sent = 0
+        super().__init__()
         self._datagrams = cycle(datagrams)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.connect(parse_listen(address))
-        self._late_s = 0.0
-        self._most_late_s = 0.0
-        self._running = False
-        self._stopped = False
-        self._error = ""
 
     def start(self, rate: float, seconds: float) -> Answer:
         """Begin to send `rate` datagrams a second for so many seconds."""
         total = max(1, round(rate * seconds))
-        self._running, self._stopped, self._most_late_s = True, False, 0.0
+        self._begun()
         threading.Thread(target=self._run, args=(rate, total), daemon=True).start()
         return {"total": total}
-
-    def progress(self) -> Answer:
-        return {
-            "sent": self.sent,
-            "running": self._running,
-            "late_s": round(self._late_s, 4),
-            "most_late_s": round(self._most_late_s, 4),
-            "error": self._error,
-        }
-
-    def stop(self) -> Answer:
-        """Send no more of the present run."""
-        self._stopped = True
-        return {}
 
     def _run(self, rate: float, total: int) -> None:
         try:
             self._send(rate, total)
         except OSError as error:
-            self._error = f"{type(error).__name__}: {error}"
+            self._failed(f"{type(error).__name__}: {error}")
         finally:
-            self._running = False
+            self._ended()
 
     def _send(self, rate: float, total: int) -> None:
         send, datagrams, now = self._socket.send, self._datagrams, time.monotonic
@@ -89,8 +71,7 @@ class DatagramSender:
         while done < total and not self._stopped:
             elapsed_s = now() - start
             due = min(total, int(elapsed_s * rate) + 1)
-            self._late_s = max(0.0, elapsed_s - done / rate)
-            self._most_late_s = max(self._most_late_s, self._late_s)
+            self._late_by(elapsed_s - done / rate)
             if due == done:
                 time.sleep(_TICK_S)
                 continue

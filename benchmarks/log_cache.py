@@ -164,7 +164,7 @@ PATHS = [
     SteadyPath(
         name="log cache: Send",
         layout=Layout(dopplers=0, log_cache=True, batches=_VARIED),
-        rate=_INGEST_RATE,
+        rate=200_000,
         budget=5,
         original="18",
         only=["log cache"],

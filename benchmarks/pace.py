@@ -1,44 +1,25 @@
-"""How far a load generator has got with a run, and how far behind its schedule it is."""
+"""What load generators have in common: how far a run has got, how late it is, and that it may be stopped."""
 
 from __future__ import annotations
 
 from benchmarks.worker import Answer
 
 
-class Pace:
-    """What one sender tells of itself; the one that sends keeps it, and another thread may read it."""
+class Paced:
+    """How far a sender has got; whichever thread sends keeps it, and another answers commands from it."""
 
     def __init__(self) -> None:
         self.sent = 0
-        self.is_stopped = False
-        self._is_running = False
         self._late_s = 0.0
         self._most_late_s = 0.0
+        self._running = False
+        self._stopped = False
         self._error = ""
 
-    def begin(self) -> None:
-        """A run starts."""
-        self._is_running, self.is_stopped, self._most_late_s = True, False, 0.0
-
-    def is_late_by(self, late_s: float) -> None:
-        """What is sent next is so late; less than nothing is on time."""
-        self._late_s = max(0.0, late_s)
-        self._most_late_s = max(self._most_late_s, self._late_s)
-
-    def end(self) -> None:
-        """The run is over."""
-        self._is_running = False
-
-    def fail(self, error: str) -> None:
-        """The run is over, and why; the first reason stays."""
-        self._error = self._error or error
-        self._is_running = False
-
     def progress(self) -> Answer:
-        """Answer the command of this name."""
         return {
             "sent": self.sent,
-            "running": self._is_running,
+            "running": self._running,
             "late_s": round(self._late_s, 4),
             "most_late_s": round(self._most_late_s, 4),
             "error": self._error,
@@ -46,5 +27,21 @@ class Pace:
 
     def stop(self) -> Answer:
         """Send no more of the present run."""
-        self.is_stopped = True
+        self._stopped = True
         return {}
+
+    def _begun(self) -> None:
+        self._running, self._stopped, self._most_late_s = True, False, 0.0
+
+    def _late_by(self, late_s: float) -> None:
+        """Note how late the next sending is; what is early is not late."""
+        self._late_s = max(0.0, late_s)
+        self._most_late_s = max(self._most_late_s, self._late_s)
+
+    def _ended(self) -> None:
+        self._running = False
+
+    def _failed(self, error: str) -> None:
+        """End, and say why; the first reason stays."""
+        self._error = self._error or error
+        self._ended()

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from benchmarks.pace import Paced
 from benchmarks.worker import Answer, Loop, arguments, client_files, obey
 from benchmarks.workload import make_batches
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
@@ -23,18 +24,13 @@ from plumbing.ingress_client import BATCH_SENDER
 _EARLY_S = 0.0005  # the loop's timers count in milliseconds: half of one too early is on time
 
 
-class Sender:
+class Sender(Paced):
     """One stream, and how far it has got."""
 
     def __init__(self, batches: list[bytes], size: int, *, stamped: bool) -> None:
-        self.sent = 0
+        super().__init__()
         self._next_batch = _stamping(batches) if stamped else _cycling(batches)
         self._size = size
-        self._late_s = 0.0
-        self._most_late_s = 0.0
-        self._running = False
-        self._stopped = False
-        self._error = ""
         self._loop = Loop()
 
     async def _open(self, address: str, server_name: str, certs: Any, acks: bool) -> None:
@@ -55,23 +51,9 @@ class Sender:
 
     def start(self, rate: float, seconds: float) -> Answer:
         """Begin to send `rate` envelopes a second for so many seconds."""
-        self._running, self._stopped, self._most_late_s = True, False, 0.0
+        self._begun()
         self._loop.start(self._send(rate, seconds), self._failed)
         return {"total": self._batches(rate, seconds) * self._size}
-
-    def progress(self) -> Answer:
-        return {
-            "sent": self.sent,
-            "running": self._running,
-            "late_s": round(self._late_s, 4),
-            "most_late_s": round(self._most_late_s, 4),
-            "error": self._error,
-        }
-
-    def stop(self) -> Answer:
-        """Send no more of the present run."""
-        self._stopped = True
-        return {}
 
     def _batches(self, rate: float, seconds: float) -> int:
         return max(1, round(rate * seconds / self._size))
@@ -84,18 +66,12 @@ class Sender:
             ahead_s = start + index * interval_s - now()
             if ahead_s > _EARLY_S:
                 await asyncio.sleep(ahead_s)
-            elif -ahead_s > self._most_late_s:
-                self._most_late_s = -ahead_s
-            self._late_s = max(0.0, -ahead_s)
+            self._late_by(-ahead_s)
             await write(next_batch())
             self.sent += size
             if self._stopped:
                 break
-        self._running = False
-
-    def _failed(self, error: str) -> None:
-        self._error = self._error or error
-        self._running = False
+        self._ended()
 
 
 def _cycling(batches: list[bytes]) -> Callable[[], bytes]:

@@ -103,17 +103,15 @@ class Cache:
         )
 
     def _keep_within(self, memory: MemoryLimit) -> None:
-        """Freed memory is given back before it is counted again, so that none is pruned for what is free already."""
+        """Freed memory is given back before it is counted, so that nothing is pruned for what is free already."""
         self._settle()
         self.store.expire(self._now_ns())
-        for attempt in range(_ROUNDS):
-            resident = resident_bytes()
-            budget = self.store.budget_bytes = memory.budget_bytes(resident, self.store.held_bytes)
-            if self.store.held_bytes <= budget:
-                return
-            if attempt:
-                self.store.prune(self.store.held_bytes - budget)
+        for _ in range(_ROUNDS):
             give_back()
+            budget = self.store.budget_bytes = memory.budget_bytes(resident_bytes(), self.store.held_bytes)
+            if self.store.held_bytes <= budget:
+                break
+            self.store.prune(self.store.held_bytes - budget)
 
     def _deal(self) -> None:
         self._dealing = None

@@ -12,7 +12,6 @@ import xxhash
 from log_cache.query import BadRequest
 
 _FIELDS = struct.Struct("<QQQ")
-_CHECK_BYTES = 4
 _TEXT_LENGTH = 38
 """28 bytes in base64."""
 
@@ -51,11 +50,11 @@ class Cursor(NamedTuple):
             packed = base64.b64decode(f"{text}==".encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError) as error:
             raise BadRequest("the cursor is not one of this cache") from error
-        fields, check = packed[:-_CHECK_BYTES], packed[-_CHECK_BYTES:]
-        if check != _check(fields, source_id):
+        incarnation, birth, seq = _FIELDS.unpack_from(packed)
+        cursor = cls(incarnation, Position(birth, seq))
+        if cursor.text(source_id) != text:
             raise BadRequest("the cursor is broken or was given for another source")
-        incarnation, birth, seq = _FIELDS.unpack(fields)
-        return cls(incarnation, Position(birth, seq))
+        return cursor
 
 
 def _check(fields: bytes, source_id: str) -> bytes:

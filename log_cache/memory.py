@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,17 +74,7 @@ def _limits_along(mount: Path, path: str, name: str) -> Iterator[int]:
             yield int(text)
 
 
-def _find_trim() -> Callable[[int], object] | None:
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
-        return None
-    trim.argtypes = [ctypes.c_size_t]
-    found: Callable[[int], object] = trim
-    return found
-
-
 def give_back() -> None:
-    """Give memory that was freed back to the kernel, if the C library can: else it is resident for ever."""
-    if (trim := _find_trim()) is not None:
-        trim(0)
+    """Give memory that was freed back to the kernel, if the C library can, which takes about a millisecond."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))

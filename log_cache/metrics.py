@@ -43,9 +43,7 @@ def expose(metrics: Metrics, intake: Intake, cache: Cache, cluster: Cluster | No
     metrics.gauge(f"{_ROOM}_envelopes_held", "Envelopes in the cache.", lambda: cache.seen.held)
     metrics.gauge(f"{_ROOM}_sources", "Sources in the cache.", lambda: cache.seen.sources)
     metrics.gauge(f"{_ROOM}_held_bytes", "Memory that the cache takes, packed.", lambda: cache.seen.held_bytes)
-    metrics.gauge(
-        f"{_ROOM}_raw_bytes", "Bytes of those envelopes as they came.", lambda: cache.seen.raw_bytes
-    )
+    metrics.gauge(f"{_ROOM}_raw_bytes", "Bytes of those envelopes as they came.", lambda: cache.seen.raw_bytes)
     metrics.gauge(f"{_ROOM}_period_s", "Age of the oldest envelope in the cache.", lambda: cache.seen.period_s)
     metrics.gauge(f"{_ROOM}_truncation_s", "How long the last look took.", lambda: cache.seen.took_s)
     metrics.gauge(f"{_ROOM}_memory_limit_bytes", "Memory that this process may take.", lambda: limit_bytes)

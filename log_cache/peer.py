@@ -150,16 +150,14 @@ class Peer:
 
 
 def _request(query: Query) -> bytes:
+    """Write a query down; with a cursor without times and direction, which do not go with one."""
     kinds = [] if query.kinds == Kind.ALL else [number for kind, number in _TYPES.items() if kind & query.kinds]
-    return pb.ReadRequest(
-        source_id=query.source_id,
-        start_time=query.start,
-        end_time=query.end,
-        limit=query.limit,
-        envelope_types=kinds,
-        descending=query.descending,
-        name_filter=query.name_filter,
-    ).SerializeToString()
+    request = pb.ReadRequest(
+        source_id=query.source_id, limit=query.limit, envelope_types=kinds, name_filter=query.name_filter
+    )
+    if query.cursor is None:
+        request.start_time, request.end_time, request.descending = query.start, query.end, query.descending
+    return request.SerializeToString()
 
 
 def _answer(reply: Reply) -> Answer:

@@ -45,6 +45,8 @@ class SelectionReader:
         self._packer = Packer()
         self._raws: dict[int, bytes] = {}
         self._kept_bytes = 0
+        self.unpacked = 0
+        """How often it had to decompress a chunk."""
 
     def batch(self, selection: Selection) -> bytes:
         """Make a batch in the order of the selection."""
@@ -72,6 +74,7 @@ class SelectionReader:
         raw = self._raws.pop(id(chunk), None)
         if raw is None:
             raw = self._packer.raw(chunk)
+            self.unpacked += 1
             self._kept_bytes += len(raw)
             while self._raws and self._kept_bytes > _KEPT_BYTES:
                 self._kept_bytes -= len(self._raws.pop(next(iter(self._raws))))

@@ -9,12 +9,13 @@ import numpy as np
 from log_cache.choice import choose_oldest
 from log_cache.chunk import INDEX, RECORD_BYTES, Chunk, Int64s, Packer, join, loose, merge, seal
 
-SOURCE_BYTES = 640
+SOURCE_BYTES = 600
 """What a source takes besides its envelopes: its objects, lists and numbers, and its place among the others."""
 _PIECE_BYTES = 64
 """What a part or an index takes besides its bytes."""
-_NONE: list[Chunk] = []
-"""The chunks of every source that has none yet; nothing is ever added to it."""
+_NO_CHUNKS: list[Chunk] = []
+_NO_PIECES: list[bytes] = []
+"""What every source and every head begins with; nothing is ever added to these."""
 
 
 class Head:
@@ -28,7 +29,7 @@ class Head:
         self.live_bytes = 0
         self.oldest = 0
         self.newest = 0
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes] = _NO_PIECES
 
     @property
     def live(self) -> int:
@@ -44,12 +45,13 @@ class Head:
         """Append what arrived, whose times lie between `oldest` and `newest`."""
         if not self.count:
             self.oldest, self.newest = oldest, newest
+            self.pieces = [part, index]
         else:
+            self.pieces += (part, index)
             if oldest < self.oldest:
                 self.oldest = oldest
             if newest > self.newest:
                 self.newest = newest
-        self.pieces += (part, index)
         self.count += len(index) // RECORD_BYTES
         self.live_bytes += len(part)
 
@@ -76,22 +78,31 @@ class Head:
 class Source:
     """The envelopes of one source; there is always at least one.
 
-    `count` are held, of `live_bytes` serialised; `held_bytes` is the memory that takes. `newest` needs no upkeep:
-    since the oldest go first, the newest goes last.
+    `newest` needs no upkeep: since the oldest go first, the newest goes last.
     """
 
-    __slots__ = ("_oldest", "birth", "chunks", "count", "expired", "head", "held_bytes", "live_bytes", "newest")
+    __slots__ = ("_oldest", "_packed_bytes", "_packed_live", "birth", "chunks", "count", "expired", "head", "newest")
 
     def __init__(self, birth: int, newest: int) -> None:
         self.birth = birth
-        self.chunks: list[Chunk] = _NONE
+        self.chunks: list[Chunk] = _NO_CHUNKS
         self.head = Head(birth)
         self.count = 0
         self.expired = 0
-        self.live_bytes = 0
-        self.held_bytes = SOURCE_BYTES
+        self._packed_bytes = 0
+        self._packed_live = 0
         self.newest = newest
         self._oldest: int | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes."""
+        return SOURCE_BYTES + self._packed_bytes + self.head.held_bytes
+
+    @property
+    def live_bytes(self) -> int:
+        """How many bytes its envelopes have, serialised."""
+        return self._packed_live + self.head.live_bytes
 
     @property
     def next(self) -> int:
@@ -147,14 +158,11 @@ class Source:
         before = head.held_bytes
         head.add(part, index, oldest, newest)
         self.count += len(index) // RECORD_BYTES
-        self.live_bytes += len(part)
         if newest > self.newest:
             self.newest = newest
         if self._oldest is not None and oldest < self._oldest:
             self._oldest = oldest
-        taken = head.held_bytes - before
-        self.held_bytes += taken
-        return taken
+        return head.held_bytes - before
 
     def seal(self, packer: Packer, chunk_bytes: int) -> None:
         """Pack the head.
@@ -170,7 +178,6 @@ class Source:
             fresh = merge([*self.chunks[keep:], self.head.loose()], packer, chunk_bytes)
         else:
             fresh = self.head.seal(packer, chunk_bytes)
-        self.held_bytes -= self.head.held_bytes
         self.head = Head(self.next)
         self._replace(keep, len(self.chunks), fresh)
 
@@ -185,14 +192,11 @@ class Source:
             self.seal(packer, chunk_bytes)
             counts = self.oldest_of(gone)
         elif in_head:
-            self.held_bytes -= self.head.held_bytes
-            self.live_bytes -= self.head.live_bytes
             self.head = Head(self.next)
         for which in sorted(counts, reverse=True):
             if which < len(self.chunks):
                 chunk, count = self.chunks[which], counts[which]
                 left = [chunk.without_oldest(count)] if count < chunk.live else []
-                self.live_bytes += sum(each.live_bytes for each in left) - chunk.live_bytes
                 self._replace(which, which + 1, left)
         self.count -= gone
         self.expired += gone
@@ -213,8 +217,12 @@ class Source:
 
     def _replace(self, low: int, high: int, chunks: list[Chunk]) -> None:
         """Put other chunks in the place of some."""
-        if self.chunks is _NONE:
+        if self.chunks is _NO_CHUNKS:
             self.chunks = []
-        self.held_bytes -= sum(chunk.held_bytes for chunk in self.chunks[low:high])
-        self.held_bytes += sum(chunk.held_bytes for chunk in chunks)
+        for chunk in self.chunks[low:high]:
+            self._packed_bytes -= chunk.held_bytes
+            self._packed_live -= chunk.live_bytes
+        for chunk in chunks:
+            self._packed_bytes += chunk.held_bytes
+            self._packed_live += chunk.live_bytes
         self.chunks[low:high] = chunks

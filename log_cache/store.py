@@ -178,9 +178,10 @@ class Store:
         Those that are oldest by time go first, of whichever source; or, with victims "noisiest", those of the sources
         that take the most, until all that were above a level are level.
         """
+        goal = self.held_bytes - surplus_bytes
         self._deal()
         self._enforce_all()
-        goal, before, rounds = self._held_bytes - surplus_bytes, self._expired, 0
+        before, rounds = self._expired, 0
         while self._held_bytes > goal and self._sources:
             quota = (self._held_bytes - goal) << rounds
             if self.limits.victims == "noisiest":
@@ -281,12 +282,14 @@ class Store:
 
     def _compact(self, goal: int) -> None:
         """Give back the memory of what has expired out of the midst of chunks, as far as is needed."""
-        if self._held_bytes > goal:
-            for source in sorted(self._sources.values(), key=Source.dead_bytes, reverse=True):
-                with self._changes(source):
-                    source.compact(self._packer, self.limits.chunk_bytes)
-                if self._held_bytes <= goal:
-                    break
+        if self._held_bytes <= goal:
+            return
+        dead = [(dead, source) for source in self._sources.values() if (dead := source.dead_bytes())]
+        for _, source in sorted(dead, key=lambda each: each[0], reverse=True):
+            with self._changes(source):
+                source.compact(self._packer, self.limits.chunk_bytes)
+            if self._held_bytes <= goal:
+                break
 
     def _level_heads(self) -> None:
         """Pack the largest heads, down to half of what may be unpacked, so that it is rarely done."""

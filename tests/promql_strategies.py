@@ -130,7 +130,7 @@ PLACEHOLDERS: dict[str, Sequence[str]] = {
     "duration": ("2m", "5m", "5m", "10m", "10m", "1m30s", "30s", "20m"),
     "resolution": ("", "15s", "20s", "1m", "7s"),
     "number": ("2", "0", "-1.5", "7", "0.1", "1000"),
-    "count": ("1", "2", "3", "0", "-1", "2.7", "10"),
+    "count": ("1", "2", "3", "0", "-1", "2.7", "10", "scalar(quota{<matchers>})"),
     "share": _SHARES,
     "scalar": ("2", "0", "-1.5", "0.5", "NaN", "Inf", 'scalar(quota{source_id="app"})', "(time() - 1700000000)"),
     "labels": ("source_id", "instance_id", "zone", "source_id, zone", "", "absent", "__name__"),
@@ -170,6 +170,7 @@ FORMS: dict[str, Sequence[str]] = {
     "matchers": ("<selector>", '{__name__=~"re.+|heat",<matchers>}<when>', '{__name__="load",<matchers>}'),
     "offset": ("<metric>{<matchers>} offset <duration>", "rate(<metric>{<matchers>}[<duration>] offset -1m)"),
     "@": ("<metric>{<matchers>} @ end()", "rate(<metric>{<matchers>}[<duration>] @ start() offset 1m)"),
+    "range vector": ("<metric>{<matchers>}[<duration>]<when>", "<vector>[<duration>:<resolution>]<when>"),
     "subquery": (
         "max_over_time((<vector>)[<duration>:<resolution>]<when>)",
         "rate(<metric>{<matchers>}[<duration>:<resolution>])",
@@ -191,7 +192,11 @@ FORMS: dict[str, Sequence[str]] = {
         for name in ("topk", "bottomk")
     },
     "quantile": ("quantile(<share>, <vector>)", "quantile by (<labels>) (<share>, <vector>)"),
-    "count_values": ('count_values("value", <vector>)', 'count_values by (<labels>) ("zone", <vector>)'),
+    "count_values": (
+        'count_values("value", <vector>)',
+        'count_values by (<labels>) ("zone", <vector>)',
+        'count_values without (<labels>) ("zone", <vector>)',
+    ),
     "histogram_quantile": ("histogram_quantile(<share>, <buckets>)",) * 4 + ("histogram_quantile(<share>, <vector>)",),
     "label_replace": (
         'label_replace(<vector>, "place", "$2-${1}", "zone", "(e|w)(.*)")',
@@ -249,14 +254,14 @@ FORMS: dict[str, Sequence[str]] = {
 }
 """Ways to use every function, operator and modifier, by its name."""
 
-SCALARS = {"scalar(<vector>)", "time()", "-scalar(<vector>)"}
-"""Forms that give no vector; so do the operators between scalars."""
+NO_VECTORS = {"scalar(<vector>)", "time()", "-scalar(<vector>)", *FORMS["range vector"]}
+"""Forms that give no instant vector; neither do the operators between scalars."""
 
 _PLACEHOLDER = re.compile(r"<(\w+)>")
 
 
 def _gives_vector(form: str) -> bool:
-    return form not in SCALARS and not re.fullmatch(r"\(<scalar> \S+( bool)? <scalar>\)", form)
+    return form not in NO_VECTORS and not re.fullmatch(r"\(<scalar> \S+( bool)? <scalar>\)", form)
 
 
 VECTOR_FORMS = tuple(forms for forms in (tuple(filter(_gives_vector, FORMS[name])) for name in sorted(FORMS)) if forms)

@@ -39,7 +39,7 @@ def aggregate(
             case "count_values", Text(name):
                 if not LABEL_NAME.fullmatch(name):
                     raise QueryError("execution", f"invalid label name {quoted(name)}")
-                return _count_values(columns, _grouping(None if without else (*(by or ()), name), without), name)
+                return _count_values(columns, _grouping((*(by or ()), name), without), name)
             case _:
                 return _reduced(columns, grouping, REDUCTIONS[op])
 
@@ -189,16 +189,17 @@ def _ranks(values: Numbers, present: Flags) -> Indices:
 
 def _count_values(columns: Columns, grouping: Grouping, name: str) -> Columns:
     """Count the samples of each value, written into the label `name`. As many series as values: `MAX_CELLS` at most."""
-    counts: dict[Labels, Numbers] = {}
+    groups: dict[Labels, int] = {}
+    cells = [np.zeros(0, np.intp)]
     steps = columns.values.shape[1]
-    for labels, numbers, present in zip(columns.labels, columns.values, columns.present, strict=True):
-        values = np.ascontiguousarray(numbers).view(np.int64)  # as bits, NaN is NaN and -0 is not 0
-        for value in np.unique(values[present]):
-            text = shortest(float(value.view(np.float64)))
-            key = grouping(labels_of({**dict(labels), name: text}))
-            if key not in counts:
-                bounded((len(counts) + 1) * steps)
-                counts[key] = np.zeros(steps)
-            counts[key][present & (values == value)] += 1
-    table = np.array(list(counts.values())).reshape(-1, steps)
-    return joined(list(counts), table, table > 0)
+    for labels, values, present in zip(columns.labels, columns.values, columns.present, strict=True):
+        (at,) = np.nonzero(present)
+        bits = values[at].view(np.int64)  # by which NaN is NaN and -0 is not 0
+        distinct, which = np.unique(bits, return_inverse=True)
+        texts = map(shortest, distinct.view(np.float64).tolist())
+        keys = [grouping(labels_of({**dict(labels), name: text})) for text in texts]
+        members = np.array([groups.setdefault(key, len(groups)) for key in keys], np.intp)
+        bounded(len(groups) * steps)
+        cells.append(members[which] * steps + at)
+    counts = np.bincount(np.concatenate(cells), minlength=len(groups) * steps).reshape(-1, steps)
+    return joined(list(groups), counts.astype(np.float64), counts > 0)

@@ -13,34 +13,61 @@ from log_cache.promql.arguments import numbers
 from log_cache.promql.budget import Budget
 from log_cache.promql.folds import fold, moments
 from log_cache.promql.ranges import Ranges
-from log_cache.promql.rates import changes, delta, idelta, increase, irate, rate, resets
+from log_cache.promql.rates import (
+    changes,
+    delta,
+    idelta,
+    increase,
+    irate,
+    rate,
+    resets,
+    seconds_between,
+    seconds_sampled,
+)
 from log_cache.promql.rows import joined, nameless
-from log_cache.promql.values import Columns, Numbers, Numeric, Value
+from log_cache.promql.values import Columns, Flags, Numbers, Numeric, Value
 
 Formula: TypeAlias = Callable[[Ranges], Numbers]
 
 
 def over_time(name: str, arguments: Sequence[Value | Ranges], budget: Budget) -> Columns:
-    """Apply the function of this name; where a range has too few samples for it, there is no result."""
+    """Apply the function of this name; where a range has not the samples for it, there is no result."""
     function = OVER_TIME[name]
     (ranges,) = (argument for argument in arguments if isinstance(argument, Ranges))
     parameters = [numbers(argument) for argument in arguments if isinstance(argument, Numeric)]
+    budget.spend(len(ranges.values) * function.weight)
     values = function.formula(ranges, budget, *parameters)
     labels = ranges.labels if function.keeps_name else [nameless(labels) for labels in ranges.labels]
-    return joined(labels, values, ranges.counts >= function.needs)
+    return joined(labels, values, function.presence(ranges))
 
 
 @dataclass(frozen=True, slots=True)
 class OverTime:
-    """One function: how its numbers are made, of ranges with at least how many samples."""
+    """One function: how its numbers are made, and of which ranges."""
 
     formula: Callable[..., Numbers]
-    needs: int = 1
+    presence: Callable[[Ranges], Flags]
     keeps_name: bool = False
+    weight: int = 1
+    """Numbers that are kept for each sample meanwhile: they are paid for."""
 
 
-def _simple(formula: Formula, needs: int = 1, *, keeps_name: bool = False) -> OverTime:
-    return OverTime(lambda ranges, _: formula(ranges), needs, keeps_name)
+def _simple(formula: Formula, needs: int = 1, *, keeps_name: bool = False, weight: int = 1) -> OverTime:
+    return OverTime(lambda ranges, _: formula(ranges), _of_at_least(needs), keeps_name, weight)
+
+
+def _of_at_least(samples: int) -> Callable[[Ranges], Flags]:
+    return lambda ranges: ranges.counts >= samples
+
+
+def _of_a_while(ranges: Ranges) -> Flags:
+    """Where the samples of a range are not all of one time: only then did anything grow."""
+    return seconds_sampled(ranges) > 0
+
+
+def _of_two_moments(ranges: Ranges) -> Flags:
+    """Where the last two samples of a range are of different times."""
+    return seconds_between(ranges) > 0
 
 
 def _sum(ranges: Ranges) -> Numbers:
@@ -153,16 +180,19 @@ def _interpolated(ascending: Numbers, ratios: Numbers) -> Numbers:
     return np.where(inside, below * (1 - weight) + above * weight, outside)
 
 
+_MOMENTS = 10
+"""Five of one length of blocks, and five of the next."""
+
 OVER_TIME: Mapping[str, OverTime] = {
-    "rate": _simple(rate, needs=2),
-    "increase": _simple(increase, needs=2),
-    "delta": _simple(delta, needs=2),
-    "irate": _simple(irate, needs=2),
-    "idelta": _simple(idelta, needs=2),
+    "rate": OverTime(lambda ranges, _: rate(ranges), _of_a_while),
+    "increase": OverTime(lambda ranges, _: increase(ranges), _of_a_while),
+    "delta": OverTime(lambda ranges, _: delta(ranges), _of_a_while),
+    "irate": OverTime(lambda ranges, _: irate(ranges), _of_two_moments),
+    "idelta": OverTime(lambda ranges, _: idelta(ranges), _of_two_moments),
     "changes": _simple(changes),
     "resets": _simple(resets),
-    "deriv": _simple(_deriv, needs=2),
-    "predict_linear": OverTime(_predict_linear, needs=2),
+    "deriv": _simple(_deriv, needs=2, weight=_MOMENTS),
+    "predict_linear": OverTime(_predict_linear, _of_at_least(2), weight=_MOMENTS),
     "sum_over_time": _simple(_sum),
     "avg_over_time": _simple(_avg),
     "min_over_time": _simple(partial(_extreme, np.fmin)),
@@ -171,8 +201,8 @@ OVER_TIME: Mapping[str, OverTime] = {
     "present_over_time": _simple(_present),
     "first_over_time": _simple(_first, keeps_name=True),
     "last_over_time": _simple(_last, keeps_name=True),
-    "stddev_over_time": _simple(_stddev),
-    "stdvar_over_time": _simple(_stdvar),
-    "quantile_over_time": OverTime(_quantile),
+    "stddev_over_time": _simple(_stddev, weight=_MOMENTS),
+    "stdvar_over_time": _simple(_stdvar, weight=_MOMENTS),
+    "quantile_over_time": OverTime(_quantile, _of_at_least(1)),
 }
 """The functions that take a range, by name."""

@@ -16,6 +16,9 @@ from log_cache.promql.values import Labels, QueryError, Times
 LOOK_BACK_MS = 300_000
 """How old a sample may be at a moment for which there is no newer one."""
 
+MAX_SUBQUERY_STEPS = 1_000_000
+"""Moments at which one subquery may be evaluated: eleven days of seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class When:
@@ -170,12 +173,12 @@ class Plan:
     """Of the subqueries: the first is scope 1."""
     selectors: tuple[Selector, ...]
 
-    def times(self, query: StepTimes, limit: int) -> list[StepTimes]:
-        """The moments of every scope, no more than `limit` in any."""
+    def times(self, query: StepTimes) -> list[StepTimes]:
+        """The moments of every scope."""
         times = [query]
         for scope in self.scopes:
             times.append(scope.times(times[scope.parent], query))
-            if len(times[-1]) > limit:
+            if len(times[-1]) > MAX_SUBQUERY_STEPS:
                 message = "query processing would load too many samples into memory in query execution"
                 raise QueryError("execution", message)
         return times

@@ -144,8 +144,8 @@ class _Planning:
                 return [Instants(self._selector(selector), _when(selector), stamps=True)], []
             case "absent", [operand]:
                 return [Absent(self._equalities(operand))], children
-            case "absent_over_time", [operand]:
-                return [OverTime("present_over_time", 1), Absent(self._equalities(operand))], children
+            case "absent_over_time", [operand]:  # whatever keeps names, so that no two series get the same labels
+                return [OverTime("last_over_time", 1), Absent(self._equalities(operand))], children
         if name in OVER_TIME:
             return [OverTime(name, len(arguments))], children
         if name in FUNCTIONS:

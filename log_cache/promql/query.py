@@ -12,7 +12,7 @@ from log_cache.promql.engine import Engine
 from log_cache.promql.matchers import Selector
 from log_cache.promql.plan import Plan, Spans, String, Subquery
 from log_cache.promql.planning import plan_of
-from log_cache.promql.ranges import Ranges, distinct
+from log_cache.promql.ranges import Ranges, within
 from log_cache.promql.steps import StepTimes
 from log_cache.promql.values import Columns, Labels, Numeric, QueryError, Result, Sample, Series, Text
 
@@ -57,7 +57,7 @@ class Query:
 
     def selections(self, times: StepTimes) -> list[Selection]:
         """Which samples are needed, one entry for each selector of the query in the order of its text."""
-        windows = self.plan.windows(self.plan.times(times, Budget().max_samples))
+        windows = self.plan.windows(self.plan.times(times))
         return [Selection(selector, *window) for selector, window in zip(self.plan.selectors, windows, strict=True)]
 
     def sources(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class Query:
         """
         if not times.is_instant:
             self._check_range_query()
-        scopes = self.plan.times(times, budget.max_samples)
+        scopes = self.plan.times(times)
         wanted = [
             _chosen(Selection(selector, *window), candidates, budget)
             for selector, window, candidates in zip(self.plan.selectors, self.plan.windows(scopes), series, strict=True)
@@ -113,7 +113,7 @@ def _chosen(selection: Selection, candidates: Sequence[Series], budget: Budget) 
     for series in sorted(candidates, key=lambda series: series.labels):
         budget.check()
         if selection.accepts(series.labels):
-            chosen.append(distinct(series, selection.start_ms, selection.end_ms))
+            chosen.append(within(series, selection.start_ms, selection.end_ms))
     return chosen
 
 

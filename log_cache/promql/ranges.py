@@ -12,6 +12,9 @@ from log_cache.promql.plan import LOOK_BACK_MS
 from log_cache.promql.rows import joined, nameless
 from log_cache.promql.values import Columns, Flags, Labels, Numbers, Series, Times
 
+_NUMBERS_OF_A_RANGE = 4
+"""A range is paid for as so many cells, for it takes their memory: its bounds, and what is made of them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
@@ -31,18 +34,14 @@ class Ranges:
     steps: Times
 
 
-def distinct(series: Series, start_ms: int, end_ms: int) -> Series:
-    """The samples from `start_ms` to `end_ms`, both inclusive; of those with equal times the last one alone.
+def within(series: Series, start_ms: int, end_ms: int) -> Series:
+    """The samples from `start_ms` to `end_ms`, both inclusive.
 
-    Prometheus has one sample of a series at a time. Ours are truncated to seconds and may be several.
+    Times are cut to seconds, so several may be equal (in Prometheus none are): a range has all of them, as it has in
+    the original; an instant the last.
     """
     first, end = np.searchsorted(series.times, (start_ms, end_ms + 1))
-    times, values = series.times[first:end], series.values[first:end]
-    last = np.ones(len(times), np.bool_)
-    last[:-1] = times[1:] != times[:-1]
-    if not last.all():
-        times, values = times[last], values[last]
-    return Series(series.labels, times, values)
+    return Series(series.labels, series.times[first:end], series.values[first:end])
 
 
 def newest(series: Sequence[Series], moments: Times, budget: Budget, *, stamps: bool = False) -> Columns:
@@ -66,7 +65,7 @@ def newest(series: Sequence[Series], moments: Times, budget: Budget, *, stamps: 
 
 def ranged(series: Sequence[Series], moments: Times, range_ms: int, steps: Times, budget: Budget) -> Ranges:
     """Find of each series the samples in the range before each moment; series without any are left out."""
-    budget.spend(len(series) * len(moments))
+    budget.spend(len(series) * len(moments) * _NUMBERS_OF_A_RANGE)
     starts = moments - range_ms
     kept: list[Series] = []
     bounds: list[tuple[Times, Times]] = []

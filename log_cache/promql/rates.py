@@ -29,14 +29,26 @@ def delta(ranges: Ranges) -> Numbers:
 
 def irate(ranges: Ranges) -> Numbers:
     """What a counter grew by in a second between the last two samples."""
-    before, last, seconds = _last_two(ranges)
-    return np.where(last < before, last, last - before) / seconds
+    before, last = _last_two(ranges)
+    return np.where(last < before, last, last - before) / seconds_between(ranges)
 
 
 def idelta(ranges: Ranges) -> Numbers:
     """The difference between the last two samples."""
-    before, last, _ = _last_two(ranges)
+    before, last = _last_two(ranges)
     return last - before
+
+
+def seconds_between(ranges: Ranges) -> Numbers:
+    """How long it was from the last but one sample to the last; 0 where there is only one."""
+    before, last = _places_of_the_last_two(ranges)
+    return (ranges.times[last] - ranges.times[before]) / 1000
+
+
+def seconds_sampled(ranges: Ranges) -> Numbers:
+    """How long it was from the first sample to the last; 0 where there is only one."""
+    first, last = _ends(ranges)
+    return (ranges.times[last] - ranges.times[first]) / 1000
 
 
 def changes(ranges: Ranges) -> Numbers:
@@ -63,11 +75,14 @@ def _ends(ranges: Ranges) -> tuple[Times, Times]:
     return first, np.maximum(first, ranges.firsts + ranges.counts - 1)
 
 
-def _last_two(ranges: Ranges) -> tuple[Numbers, Numbers, Numbers]:
+def _last_two(ranges: Ranges) -> tuple[Numbers, Numbers]:
+    before, last = _places_of_the_last_two(ranges)
+    return ranges.values[before], ranges.values[last]
+
+
+def _places_of_the_last_two(ranges: Ranges) -> tuple[Times, Times]:
     first, last = _ends(ranges)
-    before = np.maximum(first, last - 1)
-    seconds = (ranges.times[last] - ranges.times[before]) / 1000
-    return ranges.values[before], ranges.values[last], seconds
+    return np.maximum(first, last - 1), last
 
 
 def _grown(ranges: Ranges, made_good: Numbers | float) -> Numbers:
@@ -92,7 +107,7 @@ def _extrapolated(ranges: Ranges, grown: Numbers, *, counter: bool) -> Numbers:
     below zero.
     """
     first, last = _ends(ranges)
-    sampled = (ranges.times[last] - ranges.times[first]) / 1000
+    sampled = seconds_sampled(ranges)
     to_start = (ranges.times[first] - ranges.starts) / 1000
     to_end = (ranges.ends - ranges.times[last]) / 1000
     distance = sampled / np.maximum(ranges.counts - 1, 1)

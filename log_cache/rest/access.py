@@ -20,6 +20,9 @@ MAX_SOURCES = 1000
 """Sources that one query may name, and that their names may stand for."""
 
 
+MAX_QUERIES = 100
+"""Selectors of one request."""
+
 _ANY = "*"
 
 
@@ -67,7 +70,9 @@ class Gate:
         is_admin = await self._is_admin(token)
         if not is_admin and not token:
             raise hidden()
-        queries = [_parsed(text) for text in texts]
+        if len(texts) > MAX_QUERIES:
+            raise promql_error("bad_data", f"more than {MAX_QUERIES} selectors")
+        queries = [await _parsed(text) for text in texts]
         named = {source: None for query in queries for source in query.sources()}
         if not is_admin and not all(_names_its_sources(query) for query in queries):
             raise no_sources()
@@ -122,8 +127,9 @@ def _names_its_sources(query: Query) -> bool:
     return query.without_source() is None and bool(query.sources())
 
 
-def _parsed(text: str) -> Query:
+async def _parsed(text: str) -> Query:
+    """Parse in a thread: a text that is made to take long is refused only after a while."""
     try:
-        return parse(text)
+        return await trio.to_thread.run_sync(parse, text)
     except QueryError as failed:
         raise query_error(failed) from failed

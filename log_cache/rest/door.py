@@ -33,6 +33,7 @@ REQUEST_S = 120.0
 """How long one request may take, its answer included: a wait, a query, questions to the authority."""
 
 _SMALL_BYTES = 16 << 10  # less than this is written as JSON at once: a thread would take longer
+_GONE_S = 1.0  # for a connection that was cut while further requests wait on it: nobody reads their answers
 _GRACE_S = 60.0  # beyond the end of a stream, for its last event
 
 
@@ -56,7 +57,8 @@ class Door:
             await send({"type": "websocket.close", "code": 1000})
             return
         exchange = Exchange(scope, send)
-        exchange.connection.lasts(REQUEST_S)
+        if exchange.connection.is_open:
+            exchange.connection.lasts(REQUEST_S)
         self._answering += 1
         try:
             await self._answer(scope, receive, exchange)
@@ -64,6 +66,8 @@ class Door:
             self._answering -= 1
             self._answered.set()
             exchange.conclude(self.counts)
+            if not exchange.connection.is_open:
+                exchange.connection.lasts(_GONE_S)
 
     def stop(self) -> None:
         """End streams and waits."""
@@ -106,13 +110,17 @@ class Door:
             else:
                 await exchange.answer(_json(await self._errand(route)(given, exchange)))
         except Refusal as refusal:
-            if not exchange.has_begun:
-                await exchange.refuse(refusal)
+            await self._say(refusal, exchange)
         except Exception:
             log.exception("rest_request_failed", route=route.name)
-            if not exchange.has_begun:
-                await exchange.refuse(error(Code.INTERNAL, "internal error"))
+            await self._say(error(Code.INTERNAL, "internal error"), exchange)
+
+    async def _say(self, refusal: Refusal, exchange: Exchange) -> None:
+        """Refuse; in the middle of a stream that is to break it off, for its client to come back."""
+        if exchange.has_begun:
             exchange.connection.cut()
+        else:
+            await exchange.refuse(refusal)
 
     def _errand(self, route: Route) -> Callable[[Parameters, Exchange], Awaitable[bytes]]:
         match route.name:

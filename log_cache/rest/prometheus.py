@@ -123,7 +123,7 @@ class Prometheus:
         """Return the sources that are held and may be read."""
         readable = await self._gate.sources(token)
         held = await self._reader.meta(local_only=False)
-        return set(held) if readable is None else readable & held.keys()
+        return set(held) if readable is None else set(held) & readable
 
 
 def _success(answer: Any) -> bytes:

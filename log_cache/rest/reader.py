@@ -6,7 +6,7 @@ Out:   answers, or the `Refusal` that says why there is none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -15,7 +15,6 @@ import trio
 from log_cache.query import Answer, BadRequest, Meta, Query
 from log_cache.rest.parameters import refused_read
 from log_cache.rest.refusals import Code, error, error_named
-from log_cache.series import Samples
 from plumbing.grpc_client import PeerUnavailable
 from plumbing.island import Island
 from plumbing.unary_client import CallFailed
@@ -35,10 +34,6 @@ class Reads(Protocol):
 
     async def meta(self, *, local_only: bool) -> dict[str, Meta]:
         """Say how much of each source is held."""
-        ...
-
-    async def samples(self, source_id: str, start_ns: int, end_ns: int, wanted: Mapping[bytes, bool]) -> list[Samples]:
-        """Return the numbers of one source's metrics."""
         ...
 
 
@@ -83,10 +78,6 @@ class Reader:
             return await self._reads.meta(local_only=local_only)
 
         return await _translated(self.run(ask))
-
-    async def samples(self, source_id: str, start_ns: int, end_ns: int, wanted: Mapping[bytes, bool]) -> list[Samples]:
-        """Return the numbers of one source's metrics."""
-        return await _translated(self.run(self._reads.samples, source_id, start_ns, end_ns, wanted))
 
     async def run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         """Run a coroutine function of the island's there."""

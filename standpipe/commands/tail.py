@@ -17,7 +17,8 @@ from envelope.errors import DecodeError
 from standpipe.options import Address, Ca, DataDir, Json, Token
 from standpipe.reading.envelope_printer import palette_for
 from standpipe.reading.follow import follow
-from standpipe.reading.log_cache import EARLIEST, Envelope, explained, open_log_cache
+from standpipe.reading.log_cache import explained, open_log_cache
+from standpipe.reading.log_cache_answers import EARLIEST, Envelope
 from standpipe.reading.newest import Wanted, newest
 from standpipe.reading.session import notice, run_until_interrupted
 from standpipe.reading.show import Palette
@@ -108,7 +109,7 @@ def tail(
         run_until_interrupted(lambda: _print(find, wanted, most, printer, forever=forever))
     finally:
         if printer.undecodable:
-            notice(f"{printer.undecodable} envelopes made no sense and are not shown")
+            notice(f"{printer.undecodable} of the envelopes made no sense and are not shown")
 
 
 class _Printer:

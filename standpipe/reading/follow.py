@@ -16,16 +16,9 @@ import trio
 
 from plumbing.grpc_client import Backoff
 from standpipe.errors import NotRunning
-from standpipe.reading.log_cache import (
-    NAME,
-    Envelope,
-    LogCache,
-    LogCacheError,
-    LogCacheUnavailable,
-    Page,
-    open_log_cache,
-)
-from standpipe.reading.newest import Place, Wanted, without
+from standpipe.reading.log_cache import NAME, LogCache, open_log_cache
+from standpipe.reading.log_cache_answers import Envelope, LogCacheError, LogCacheUnavailable, Page
+from standpipe.reading.newest import Place, Wanted, repeated_from, without
 from standpipe.system import System
 from standpipe.units import count_text
 
@@ -82,7 +75,7 @@ async def _pages(cache: LogCache, wanted: Wanted, place: Place) -> AsyncGenerato
     while place.cursor is None:
         page = await _page_by_time(cache, wanted, place)
         yield page
-        if not page.is_full:
+        if not page.rest:
             await trio.sleep(LOOK_EVERY_S)
     while place.seen:
         page = await cache.read(wanted.source, wanted.by_arrival(place.cursor))
@@ -102,12 +95,12 @@ async def _page_by_time(cache: LogCache, wanted: Wanted, place: Place) -> Page:
     fresh = without(page.envelopes, Counter(place.seen))
     newest = max((envelope.time for envelope in page.envelopes), default=place.time)
     if newest > place.time:
-        place.time, place.seen = newest, Counter(each for each in page.envelopes if each.time == newest)
+        place.time, place.seen = newest, repeated_from(newest, page)
     elif page.is_full and not fresh:
-        place.time += page.asked  # an original log cache keeps equal times a nanosecond apart
+        place.time += page.asked  # all of them are a nanosecond apart there
     else:
         place.seen.update(fresh)
-    return replace(page, envelopes=fresh)
+    return replace(page, envelopes=fresh, rest=page.is_full)
 
 
 def _missed(source: str, missed: int | None) -> str:

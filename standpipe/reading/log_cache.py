@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import cast
 from urllib.parse import quote
 
 import httpx
@@ -20,87 +19,37 @@ import trio
 
 from plumbing.tls import TlsError, client_context
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
+from standpipe.reading.log_cache_answers import (
+    MAX_PAGE,
+    TOO_LARGE,
+    LogCacheError,
+    LogCacheNotTrusted,
+    LogCacheRefused,
+    LogCacheUnavailable,
+    NoEventStream,
+    Page,
+    making_sense,
+    page_of,
+    page_of_event,
+    words_of,
+)
 from standpipe.reading.server_sent_events import EventParser
 from standpipe.reasons import reason
 from standpipe.system import System
 
 NAME = "log_cache.rest"
-MAX_PAGE = 1000
 MAX_ANSWER_BYTES = 256 << 20
 ANSWER_S = 60.0
 """For a whole answer; a query may take the server ten seconds, and the way here may be slow."""
 CONNECT_S = 10.0
 SILENCE_S = 30.0
 """A stream without a byte for so long is dead: the server sends a comment every ten seconds."""
-EARLIEST, LATEST = -(1 << 63), (1 << 63) - 1
-"""The bounds of all times, in nanoseconds since 1970."""
 
 _EVENT_STREAM = "text/event-stream"
-_DENIED = (401, 403, 404)
-_TOO_LARGE = 429
+_HIDDEN = 404  # whoever may not know that a source is there
+_DENIED = (401, 403)
 _LATER = (429, 502, 503, 504)
 _CHUNK_BYTES = 256 << 10
-
-
-class LogCacheError(Exception):
-    """The log cache did not give what it was asked for; `retry` tells whether it may do so later."""
-
-    retry = True
-
-
-class LogCacheUnavailable(LogCacheError):
-    """It was not reached, or gave no answer that makes sense."""
-
-
-class LogCacheNotTrusted(LogCacheError):
-    """What answers there is not who it should be: its certificate does not prove it."""
-
-    retry = False
-
-
-class LogCacheRefused(LogCacheError):
-    """It answered, and refused."""
-
-    def __init__(self, status: int, answer: str) -> None:
-        super().__init__(f"{answer} (HTTP {status})" if answer else f"no reason given (HTTP {status})")
-        self.status = status
-        self.retry = status >= 500 or status == _TOO_LARGE
-
-
-class NoEventStream(LogCacheError):
-    """It answered, and not with a stream of events: it is a log cache that has none."""
-
-    retry = False
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An envelope as the log cache wrote it."""
-
-    time: int
-    """Nanoseconds since 1970."""
-    json: bytes
-    """protojson, on one line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What one read found, or one event of a stream brought."""
-
-    envelopes: Sequence[Envelope] = ()
-    cursor: str | None = None
-    """Where to read on in order of arrival; None: this log cache has no cursors."""
-    missed: int | None = 0
-    """How many envelopes expired before they could be read; None: some, or none, nobody knows."""
-    rest: bool = False
-    """Whether more had arrived than this page could hold."""
-    asked: int = MAX_PAGE
-    """How many it could have held."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there may be more."""
-        return len(self.envelopes) >= self.asked
 
 
 class LogCache:
@@ -118,12 +67,12 @@ class LogCache:
             try:
                 response, content = await self._get(_read_path(source), {**query, "limit": str(asked)})
             except LogCacheRefused as error:
-                if error.status != _TOO_LARGE or asked == 1:
+                if error.status != TOO_LARGE or asked == 1:
                     raise
                 self._page = asked // 2
                 continue
             with making_sense():
-                return _page(response.headers, orjson.loads(content)["envelopes"]["batch"], asked)
+                return page_of(response.headers, orjson.loads(content)["envelopes"]["batch"], asked)
 
     async def stream(self, source: str, query: Mapping[str, str | Sequence[str]]) -> AsyncGenerator[Page, None]:
         """Yield what arrives, as it does; the first page is empty and says that the stream is open.
@@ -143,8 +92,9 @@ class LogCache:
             if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
                 raise NoEventStream("the log cache has no stream of events")
             yield Page()
-            async for page in _pages(response):
-                yield page
+            async with _closing(response.aiter_raw()) as chunks, aclosing(_pages(chunks)) as pages:
+                async for page in pages:
+                    yield page
         finally:
             with trio.move_on_after(1, shield=True):
                 await response.aclose()
@@ -183,9 +133,10 @@ def explained(system: System) -> Iterator[None]:
     try:
         yield
     except LogCacheRefused as error:
+        if error.status == _HIDDEN:
+            raise AccessDenied(f"{where}: no such source, or no access to it with this token (HTTP 404)") from error
         if error.status in _DENIED:
-            meaning = "no such source, or no access to it with this token" if error.status == 404 else "access denied"
-            raise AccessDenied(f"{where}: {meaning}: {error}") from error
+            raise AccessDenied(f"{where} refused: {error}") from error
         kind = NotRunning if error.status in _LATER else CommandFailed
         raise kind(f"{where} refused: {error}") from error
     except LogCacheNotTrusted as error:
@@ -211,72 +162,38 @@ async def _check(response: httpx.Response) -> None:
         return
     with _translated():
         body = await _body(response)
-    raise LogCacheRefused(response.status_code, _words(body) or response.reason_phrase)
-
-
-def _words(body: bytes) -> str:
-    """Find what an error says: `message` of the gateway's, `error` of Prometheus's, or all of the text."""
-    try:
-        fields = orjson.loads(body)
-        return str(fields.get("message") or fields["error"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return body[:1000].decode("utf-8", "replace").strip()
+    status = response.status_code
+    raise LogCacheRefused(status, words_of(body) or httpx.codes.get_reason_phrase(status))
 
 
 async def _body(response: httpx.Response) -> bytes:
     content = bytearray()
-    async for chunk in response.aiter_bytes(_CHUNK_BYTES):
-        content += chunk
-        if len(content) > MAX_ANSWER_BYTES:
-            raise LogCacheRefused(_TOO_LARGE, f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB")
+    async with _closing(response.aiter_bytes(_CHUNK_BYTES)) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                raise LogCacheRefused(TOO_LARGE, f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB")
     return bytes(content)
 
 
-async def _pages(response: httpx.Response) -> AsyncGenerator[Page, None]:
+def _closing(chunks: AsyncIterator[bytes]) -> aclosing[AsyncGenerator[bytes, None]]:
+    """Close a generator of httpx's, which calls them by less than they are."""
+    return aclosing(cast("AsyncGenerator[bytes, None]", chunks))
+
+
+async def _pages(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Page, None]:
     parser = EventParser()
-    chunks = response.aiter_raw()
     while True:
         with _translated(), making_sense():
             try:
                 events = parser.feed(await anext(chunks))
             except StopAsyncIteration:
                 return
-            pages = [_page_of_event(event.name, orjson.loads(event.data), event.id) for event in events]
+            pages = [page_of_event(event.name, orjson.loads(event.data), event.id) for event in events]
         for page in pages:
             yield page
         if parser.last_id:
             yield Page(cursor=parser.last_id)  # what was passed over is behind the reader too
-
-
-def _page_of_event(name: str, value: Any, cursor: str) -> Page:
-    if name == "missed":
-        return Page(missed=value["missed"] if value["missed"] is None else int(value["missed"]), cursor=cursor or None)
-    envelopes = value["batch"] if name == "message" else ()
-    return Page(envelopes=[_envelope(each) for each in envelopes], cursor=cursor or None)
-
-
-def _page(headers: httpx.Headers, batch: Any, asked: int) -> Page:
-    missed = headers.get("standpipe-missed", "0")
-    return Page(
-        envelopes=[_envelope(each) for each in batch],
-        cursor=headers.get("standpipe-cursor"),
-        missed=int(missed) if missed.isdecimal() else None,
-        rest=headers.get("standpipe-rest") == "1",
-        asked=asked,
-    )
-
-
-def _envelope(value: Mapping[str, Any]) -> Envelope:
-    return Envelope(int(value.get("timestamp", 0)), orjson.dumps(value))
-
-
-@contextmanager
-def making_sense() -> Iterator[None]:
-    """Turn what comes of reading an answer of another form than expected into `LogCacheUnavailable`."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LogCacheUnavailable(f"an answer that makes no sense: {error}") from error
 
 
 @contextmanager

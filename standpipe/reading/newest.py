@@ -1,8 +1,8 @@
 """Read the newest envelopes of a source, however many: pages by time, from the newest back, each envelope once.
 
 Envelopes may have one time, and a page may end among them: the next page begins with that time again, and what it
-repeats is left out. If one time has more envelopes than a page, all that is held is read in order of arrival instead;
-an original log cache cannot do that, and there the rest of such a time is passed over.
+repeats is left out. If one time has more envelopes than a page, all that is held is read in order of arrival instead.
+An original log cache cannot do that: where a page ends among equal times, some of them are passed over there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from time import time_ns
 
-from standpipe.reading.log_cache import EARLIEST, LATEST, MAX_PAGE, Envelope, LogCache, Page
+from standpipe.reading.log_cache import LogCache
+from standpipe.reading.log_cache_answers import EARLIEST, LATEST, MAX_PAGE, Envelope, Page
+
+CLASH_NS = 4000
+"""How much later an original log cache may file an envelope whose time is taken (loggregator.md 4.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +110,15 @@ def without(envelopes: Iterable[Envelope], seen: Counter[Envelope]) -> list[Enve
     return fresh
 
 
+def repeated_from(time: int, page: Page) -> Counter[Envelope]:
+    """Return what of a page a log cache without cursors may repeat when it is read from `time` on."""
+    return Counter(envelope for envelope in page.envelopes if envelope.time >= time - CLASH_NS)
+
+
 def _place(page: Page, since: int) -> Place:
     """Return the place behind a page of the newest."""
     if page.cursor is not None:
         return Place(cursor=page.cursor)
     now = time_ns()  # what claims to be of the future must not hide what comes until then
     time = max((envelope.time for envelope in page.envelopes if envelope.time <= now), default=since)
-    return Place(cursor=None, time=time, seen=Counter(each for each in page.envelopes if each.time == time))
+    return Place(cursor=None, time=time, seen=repeated_from(time, page))

@@ -171,7 +171,7 @@ def test_targets_that_hang_lie_or_never_end_harm_no_other(certs_dir: Path, tmp_p
 @contextmanager
 def tail(system: RunningUp, source: str) -> Iterator[Command]:
     """Read one source for the time of the block, which begins when every Doppler keeps its envelopes."""
-    with running_command(system, "tail", source, "-f", "--json") as reader:
+    with running_command(system, "firehose", "--app", source, "--json") as reader:
         selected = "doppler_selected_sources"
         assert eventually(lambda: all(metrics(system, name)[selected] for name in dopplers(system))), reader.errors
         yield reader

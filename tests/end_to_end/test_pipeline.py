@@ -32,18 +32,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
         yield system
 
 
-def test_what_is_emitted_appears_in_the_firehose_and_in_the_tail_of_its_source(running: RunningUp) -> None:
-    with firehose(running, "everything") as everything, running_command(running, "tail", "app-1", "-f") as tail:
+def test_what_is_emitted_appears_in_the_firehose_and_in_what_is_read_of_its_source(running: RunningUp) -> None:
+    with (
+        firehose(running, "everything") as everything,
+        running_command(running, "firehose", "--app", "app-1") as stream,
+        running_command(running, "tail", "-f", "app-1") as tail,
+    ):
         assert eventually(lambda: _unnamed_subscriptions(running) >= len(dopplers(running)))
         _emit(running, "app-1", "hello")
         _emit(running, "app-2", "hello too")
 
         assert eventually(lambda: len(everything.messages("app-1") + everything.messages("app-2")) == 2)
-        assert eventually(lambda: "OUT hello\n" in tail.output)
+        assert eventually(lambda: "OUT hello\n" in stream.output)
+        assert eventually(lambda: "OUT     hello\n" in tail.output)
 
     assert everything.messages("app-1") == ["hello"]
     assert everything.messages("app-2") == ["hello too"]
-    assert "hello too" not in tail.output
+    assert "hello too" not in stream.output + tail.output
 
 
 def test_of_many_lines_each_comes_exactly_once(running: RunningUp) -> None:
@@ -123,7 +128,7 @@ def test_a_reader_that_comes_back_gets_exactly_what_it_missed(running: RunningUp
     assert sorted(back.messages("back")) == sorted(meanwhile + after)
 
 
-def test_a_token_for_one_source_opens_its_tail_and_nothing_else(running: RunningUp, tmp_path: Path) -> None:
+def test_a_token_for_one_source_opens_that_and_nothing_else(running: RunningUp, tmp_path: Path) -> None:
     made = run_command(running.data_dir, "token", "create", "--source", "mine")
     assert made.returncode == 0, made.stderr
     token = tmp_path / "mine.token"
@@ -132,13 +137,16 @@ def test_a_token_for_one_source_opens_its_tail_and_nothing_else(running: Running
     def code(*words: str) -> int:
         return run_command(running.data_dir, *words, "--token", str(token)).returncode
 
-    assert code("tail", "mine", "--quiet", "0.1") == 0
-    assert code("tail", "theirs", "--quiet", "0.1") == 4
+    assert code("tail", "mine") == 0
+    assert code("tail", "theirs") == 4
+    assert code("firehose", "--app", "theirs", "--no-reconnect") == 4
     assert code("firehose", "--no-reconnect") == 4
 
 
 @pytest.mark.parametrize(
-    "words", [("emit", "--source", "a", "hello"), ("firehose",), ("tail", "a"), ("ledger",)], ids=lambda words: words[0]
+    "words",
+    [("emit", "--source", "a", "hello"), ("firehose",), ("tail", "a"), ("log-meta",), ("ledger",)],
+    ids=lambda words: words[0],
 )
 def test_where_nothing_runs_every_command_says_so(words: tuple[str, ...], tmp_path: Path) -> None:
     ended = run_command(tmp_path, *words)

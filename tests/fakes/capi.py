@@ -1,7 +1,8 @@
-"""A Cloud Controller that knows who may read the logs of which app and service instance, over HTTPS.
+"""A Cloud Controller that knows who may read the logs of which app and service instance, over HTTPS, and lists them.
 
-`python -m tests.fakes.capi --certs DIR --uaa URL --app GUID=user --service GUID=user` runs one until its standard input
-ends; the first line it prints is JSON with its `url` (which asks for a client's certificate) and its `external_url`.
+`python -m tests.fakes.capi --certs DIR --uaa URL --app GUID=user --service GUID=user --name GUID=name` runs one until
+its standard input ends; the first line it prints is JSON with its `url` (which asks for a client's certificate) and its
+`external_url`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import parse_qs, unquote
 
 import httpx
 from joserfc import jwt
@@ -33,10 +35,12 @@ class FakeCapi(AbstractContextManager["FakeCapi"]):
     def __init__(self, certs: Path, who: Who, *, port: int = 0, external_port: int = 0) -> None:
         self.apps: dict[str, set[str]] = {}
         self.services: dict[str, set[str]] = {}
+        self.names: dict[str, str] = {}
+        self.page_size = 5000
         self.replies: dict[str, Reply] = {}
         self._who = who
         self._internal = HttpsServer(certs, self._log_access, leaf="nozzle", client_certs=True, port=port)
-        self._external = HttpsServer(certs, self._service_instance, leaf="nozzle", port=external_port)
+        self._external = HttpsServer(certs, self._public, leaf="nozzle", port=external_port)
         self.url = self._internal.url
         self.external_url = self._external.url
 
@@ -60,14 +64,33 @@ class FakeCapi(AbstractContextManager["FakeCapi"]):
     def _log_access(self, seen: Seen) -> Reply:
         return self._about(seen, "/internal/v4/log_access/", self.apps)
 
-    def _service_instance(self, seen: Seen) -> Reply:
-        return self._about(seen, "/v3/service_instances/", self.services)
+    def _public(self, seen: Seen) -> Reply:
+        for kind, known in (("/v3/apps", self.apps), ("/v3/service_instances", self.services)):
+            if seen.path == kind:
+                return self._list(seen, known)
+            if seen.path.startswith(f"{kind}/"):
+                return self._about(seen, f"{kind}/", known)
+        return Reply(404)
+
+    def _list(self, seen: Seen, known: dict[str, set[str]]) -> Reply:
+        """Answer a page of what a token's user may see, of those with the names that are asked for."""
+        claims = self._claims(seen)
+        if claims is None:
+            return Reply(401)
+        given = {name: values[0] for name, values in parse_qs(seen.query).items()}
+        names = {unquote(name) for name in given["names"].split(",")} if "names" in given else None
+        mine = [guid for guid, readers in known.items() if claims["user_name"] in readers]
+        found = [guid for guid in mine if names is None or self.names.get(guid) in names]
+        size, number = min(self.page_size, int(given.get("per_page", 50))), int(given.get("page", 1))
+        following = f"{self.external_url}{seen.path}?{seen.query.partition('&page=')[0]}&page={number + 1}"
+        resources = [{"guid": guid, "name": self.names.get(guid, guid)} for guid in found]
+        pagination = {"total_results": len(found), "next": {"href": following} if len(found) > number * size else None}
+        return Reply(200, {"pagination": pagination, "resources": resources[(number - 1) * size : number * size]})
 
     def _about(self, seen: Seen, prefix: str, known: dict[str, set[str]]) -> Reply:
         if seen.path in self.replies:
             return self.replies[seen.path]
-        scheme, _, token = seen.headers.get("authorization", "").partition(" ")
-        claims = self._who(token) if scheme.lower() == "bearer" else None
+        claims = self._claims(seen)
         if claims is None:
             return Reply(401, {"errors": [{"title": "CF-InvalidAuthToken"}]})
         if not seen.path.startswith(prefix):
@@ -75,6 +98,10 @@ class FakeCapi(AbstractContextManager["FakeCapi"]):
         readers = known.get(seen.path.removeprefix(prefix), set())
         admin = "cloud_controller.admin" in claims["scope"]
         return Reply(200) if claims["user_name"] in readers or (admin and readers) else Reply(404)
+
+    def _claims(self, seen: Seen) -> dict[str, Any] | None:
+        scheme, _, token = seen.headers.get("authorization", "").partition(" ")
+        return self._who(token) if scheme.lower() == "bearer" else None
 
 
 def believer(uaa_url: str, certs: Path) -> Who:
@@ -99,6 +126,7 @@ def main() -> None:
     parser.add_argument("--uaa", required=True)
     parser.add_argument("--app", action="append", default=[], metavar="GUID=USER")
     parser.add_argument("--service", action="append", default=[], metavar="GUID=USER")
+    parser.add_argument("--name", action="append", default=[], metavar="GUID=NAME")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--external-port", type=int, default=0)
     told = parser.parse_args()
@@ -107,6 +135,7 @@ def main() -> None:
         for known, pairs in ((capi.apps, told.app), (capi.services, told.service)):
             for guid, _, user in (pair.partition("=") for pair in pairs):
                 known.setdefault(guid, set()).add(user)
+        capi.names.update((guid, name) for guid, _, name in (pair.partition("=") for pair in told.name))
         print(json.dumps({"url": capi.url, "external_url": capi.external_url}), flush=True)
         sys.stdin.read()
 

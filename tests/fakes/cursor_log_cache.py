@@ -6,7 +6,7 @@ import ssl
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -123,12 +123,23 @@ class CursorLogCache:
 
     def _by_time(self, source: str, params: httpx.QueryParams) -> httpx.Response:
         start, end = int(params.get("start_time", 0)), int(params.get("end_time", 0)) or 1 << 62
-        held = [each for each in self._held[source] if start <= int(each["timestamp"]) < end]
-        found = sorted(_of_kinds(held, params), key=lambda each: int(each["timestamp"]))
+        filed = self._filed(source)
+        held = [filed[key] for key in sorted(filed) if start <= key[0] < end]
+        found = _of_kinds(held, params)
         if params.get("descending") == "true":
             found.reverse()
         headers = {"Standpipe-Cursor": self._cursor(source, len(self._held[source]))} if self.cursors else {}
         return _batch(found[: int(params.get("limit", 100))], headers)
+
+    def _filed(self, source: str) -> dict[tuple[int, int], Json]:
+        """By time and, among equal ones, arrival; an original one files an envelope whose time is taken later."""
+        filed: dict[tuple[int, int], Json] = {}
+        for arrival, envelope in enumerate(self._held[source]):
+            key = (int(envelope["timestamp"]), arrival if self.cursors else 0)
+            while key in filed:
+                key = (key[0] + 1, 0)
+            filed[key] = envelope
+        return filed
 
     def _by_arrival(self, source: str, params: httpx.QueryParams) -> httpx.Response:
         start, missed = self._at(source, params["cursor"])
@@ -226,6 +237,10 @@ async def _send(connection: h11.Connection, stream: trio.abc.SendStream, respons
         await stream.send_all(connection.send(event) or b"")
 
     await send(h11.Response(status_code=response.status_code, headers=list(response.headers.raw)))
-    async for chunk in response.aiter_raw():
-        await send(h11.Data(data=chunk))
+    if response.is_closed:
+        await send(h11.Data(data=response.content))
+    else:
+        async with aclosing(response.aiter_raw()) as chunks:
+            async for chunk in chunks:
+                await send(h11.Data(data=chunk))
     await send(h11.EndOfMessage())

@@ -30,6 +30,7 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     form: Mapping[str, str]
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        seen = Seen(self.command, urlsplit(self.path).path, headers, form)
+        target = urlsplit(self.path)
+        seen = Seen(self.command, target.path, headers, form, target.query)
         owner.requests.append(seen)
         if owner.mood == "endless":
             self._drip(owner.closing)

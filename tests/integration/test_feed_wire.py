@@ -1,12 +1,10 @@
 """A feed at real dopplers, and at one that knows nothing of acknowledgements."""
 
 import random
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import grpc
 import pytest
 import trio
 
@@ -17,7 +15,8 @@ from plumbing import peers
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.island import open_island
 from plumbing.lifecycle import Ports
-from plumbing.tls import TlsFiles, grpc_server_credentials
+from plumbing.tls import TlsFiles
+from tests.fakes.original_router import router_that_hears_out
 from tests.running import accounts, dial, eventually, get, running
 
 
@@ -145,29 +144,8 @@ async def test_a_notice_before_the_largest_message_there_is_does_not_block_the_s
     assert fed.payloads[1] == largest
 
 
-@contextmanager
-def original_router(certs: Path) -> Iterator[str]:
-    """A router that says nothing, not even headers, before the request has come to its end."""
-
-    def batched_receiver(requests: Iterator[bytes], _: grpc.ServicerContext) -> Iterator[bytes]:
-        assert len(list(requests)) == 1
-        yield v2.EnvelopeBatch(batch=[v2.Envelope(source_id="a", log={"payload": b"served"})]).SerializeToString()
-
-    handler = grpc.stream_stream_rpc_method_handler(batched_receiver)
-    server = grpc.server(ThreadPoolExecutor(4))
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("loggregator.v2.Egress", {"BatchedReceiver": handler}),)
-    )
-    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, "doppler")))
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(0).wait()
-
-
 async def test_a_router_that_waits_for_the_end_of_the_request_is_served_it(certs_dir: Path) -> None:
-    with original_router(certs_dir) as address:
+    with router_that_hears_out(certs_dir) as address:
         async with feeding(certs_dir, address) as fed:
             await fed.wait_for(1)
 

@@ -1,26 +1,23 @@
 """A feed of single sources at real dopplers, and at one that cannot change an open request."""
 
-import math
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import grpc
 import pytest
 import trio
 
 from envelope.kinds import Kind
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing import grpc_client
-from plumbing.acks import ACKS_METADATA, CHANGES_METADATA
 from plumbing.egress_client import Arrival, Dopplers, Stream
 from plumbing.island import Island, open_island
 from plumbing.lifecycle import Ports
 from plumbing.sources_feed import SourcesFeed
-from plumbing.tls import TlsFiles, grpc_server_credentials
+from plumbing.tls import TlsFiles
+from tests.fakes.original_router import router_of_sources
 from tests.running import accounts, dial, eventually, get, running
 
 
@@ -137,40 +134,9 @@ async def test_a_named_subscription_cannot_be_changed(certs_dir: Path) -> None:
             assert ("standpipe-changes", "1") in tuple(call.initial_metadata())
 
 
-@contextmanager
-def original_router(certs: Path, served: list[list[str]], *, grants_from: float = math.inf) -> Iterator[str]:
-    """A router that serves each request a log that names its sources.
-
-    It knows nothing of acknowledgements, or is none of the originals, and says so after `grants_from` requests.
-    """
-
-    def batched_receiver(message: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        request = v2.EgressBatchRequest.FromString(message)
-        sources = [selector.source_id for selector in request.selectors]
-        served.append(sources)
-        if len(served) >= grants_from:
-            context.send_initial_metadata((ACKS_METADATA, CHANGES_METADATA))
-        for source in sources:
-            yield v2.EnvelopeBatch(batch=[v2.Envelope(log={"payload": source.encode()})]).SerializeToString()
-        while context.is_active():
-            time.sleep(0.01)
-
-    handler = grpc.unary_stream_rpc_method_handler(batched_receiver)
-    server = grpc.server(ThreadPoolExecutor(8))
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("loggregator.v2.Egress", {"BatchedReceiver": handler}),)
-    )
-    port = server.add_secure_port("127.0.0.1:0", grpc_server_credentials(TlsFiles.named(certs, "doppler")))
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(0).wait()
-
-
 async def test_an_original_router_is_given_a_stream_for_each_source(certs_dir: Path) -> None:
     served: list[list[str]] = []
-    with original_router(certs_dir, served) as address:
+    with router_of_sources(certs_dir, served) as address:
         async with feeding(certs_dir, address) as fed:
             await fed.ask_for("a")
             await fed.has(b"a")
@@ -186,7 +152,7 @@ async def test_a_doppler_that_was_late_to_say_that_it_takes_changes_is_asked_aga
 ) -> None:
     monkeypatch.setattr(grpc_client, "LEGACY_AFTER_S", 0.5)
     served: list[list[str]] = []
-    with original_router(certs_dir, served, grants_from=2) as address:
+    with router_of_sources(certs_dir, served, grants_from=2) as address:
         async with feeding(certs_dir, address) as fed:
             await fed.ask_for("a", "b")
 

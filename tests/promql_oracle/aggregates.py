@@ -41,6 +41,9 @@ SIMPLE: dict[str, Callable[[list[float]], float]] = {
 
 def aggregated(op: str, vector: Vector, parameter: float | str | None, modifier: AggModifier | None) -> Vector:
     """Group the samples by the labels of the modifier and sum each group up."""
+    if op == "count_values":
+        assert isinstance(parameter, str)
+        return _counted_values(vector, parameter, modifier)
     groups: dict[Labels, Vector] = {}
     for labels, value in vector.items():
         groups.setdefault(_group(labels, modifier), {})[labels] = value
@@ -49,9 +52,6 @@ def aggregated(op: str, vector: Vector, parameter: float | str | None, modifier:
         if not abs(parameter) < 2**63:
             raise Failure(f"Scalar value {parameter} overflows int64")
         return gathered(pair for group in groups.values() for pair in _extremes(op, group, parameter).items())
-    if op == "count_values":
-        assert isinstance(parameter, str)
-        return _counted_values(groups, parameter)
     if op == "quantile":
         assert isinstance(parameter, float)
         return {labels: quantile(parameter, list(group.values())) for labels, group in groups.items()}
@@ -75,14 +75,16 @@ def _extremes(op: str, group: Vector, count: float) -> Vector:
     return dict(ranked[: max(0, int(count))])
 
 
-def _counted_values(groups: dict[Labels, Vector], label: str) -> Vector:
+def _counted_values(vector: Vector, label: str, modifier: AggModifier | None) -> Vector:
+    """How often each value is there, by a label that says the value: it is one of the group's, unless left out."""
     if not LABEL_NAME.fullmatch(label):
         raise Failure(f"invalid label name {label}")
+    if modifier is None or modifier.type == AggModifierType.By:
+        modifier = AggModifier(AggModifierType.By, [label, *(modifier.labels if modifier else ())])
     counts: dict[Labels, float] = {}
-    for labels, group in groups.items():
-        for value in group.values():
-            key = labels_from({**dict(labels), label: value_text(value)})
-            counts[key] = counts.get(key, 0.0) + 1
+    for labels, value in vector.items():
+        group = _group(labels_from({**dict(labels), label: value_text(value)}), modifier)
+        counts[group] = counts.get(group, 0.0) + 1
     return counts
 
 

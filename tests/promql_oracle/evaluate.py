@@ -59,7 +59,7 @@ def ask_over(text: str, series: Sequence[Raw], times_ms: Sequence[int], noise: r
     With `noise`, whatever comes in an arbitrary order comes in another, and whatever is rounded is rounded otherwise:
     an answer that this changes hangs on what PromQL leaves open.
     """
-    root = ast.parse(text)
+    root = _parsed(text)
     oracle = _Oracle(series, times_ms[0], times_ms[-1], noise)
     answer: Answer = {}
     for now_ms in times_ms:
@@ -72,10 +72,17 @@ def ask_over(text: str, series: Sequence[Raw], times_ms: Sequence[int], noise: r
 
 def ask_at(text: str, series: Sequence[Raw], now_ms: int, noise: random.Random | None = None) -> Answer:
     """Answer an instant query; of a range vector, the points as they were recorded."""
-    root = ast.parse(text)
+    root = _parsed(text)
     if isinstance(root, ast.MatrixSelector | ast.SubqueryExpr):
         return {labels: w.points for labels, w in _Oracle(series, now_ms, now_ms, noise).windows(root, now_ms).items()}
     return ask_over(text, series, [now_ms], noise)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return ast.parse(text)
+    except ValueError as error:
+        raise Failure(str(error)) from error
 
 
 def wants(selector: ast.VectorSelector, labels: Any) -> bool:

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
 
 import re2
 
@@ -112,11 +111,17 @@ DATES: dict[str, Callable[[datetime], float]] = {
 }
 """What a number of seconds since 1970 says as a moment, in UTC."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CYCLE = timedelta(days=146_097)
+"""400 years, after which the calendar is the same again."""
+
 
 def dated(name: str, seconds: float) -> float:
-    if not math.isfinite(seconds):
+    """What the calendar says, back or ahead as far as a double has whole seconds."""
+    if not abs(seconds) <= 2**53:
         return NAN
-    return float(DATES[name](datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(seconds))))
+    cycles, rest = divmod(int(seconds), int(_CYCLE.total_seconds()))
+    return DATES[name](_EPOCH + timedelta(seconds=rest)) + (400.0 * cycles if name == "year" else 0.0)
 
 
 def clamped(vector: Vector, low: float, high: float) -> Vector:
@@ -192,16 +197,27 @@ def histogram_quantile(share: float, vector: Vector) -> Vector:
 
 def _bound(text: str) -> float | None:
     try:
-        return float(text)
+        bound = float(text)
     except ValueError:
         return None
+    return None if math.isnan(bound) else bound
+
+
+def _rising(counts: Iterable[float]) -> list[float]:
+    """Take a count that is less than one before it to be the same; NaN is neither less nor more."""
+    heights: list[float] = []
+    highest = -math.inf
+    for count in counts:
+        highest = count if count > highest or not heights else highest
+        heights.append(highest if count < highest else count)
+    return heights
 
 
 def _bucket_quantile(share: float, unsorted: Iterable[tuple[float, float]]) -> float:
     counts: dict[float, float] = {}
     for bound, count in sorted(unsorted):
         counts[bound] = counts.get(bound, 0.0) + count
-    bounds, heights = list(counts), list(accumulate(counts.values(), max))  # counts that fall are taken to stand
+    bounds, heights = list(counts), _rising(counts.values())
     if math.isnan(share):
         return NAN
     if not 0 <= share <= 1:

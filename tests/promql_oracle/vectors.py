@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -87,7 +88,9 @@ def total(values: Iterable[float]) -> float:
 
 
 def mean(values: list[float]) -> float:
-    return total(values) / len(values)
+    if all(map(math.isfinite, values)):
+        return float(sum(map(Fraction, values)) / len(values))
+    return sum(values)
 
 
 def variance(values: list[float]) -> float:

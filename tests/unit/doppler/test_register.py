@@ -8,6 +8,7 @@ from doppler.register import Places, Register, TooManySubscriptions
 from doppler.subscription import Reader, Subscription
 from envelope.selectors import Request
 from plumbing.diode import Parcel, SharedDiode
+from tests.unit.doppler.routing import log, logs, make_router, read, route, subscribe
 
 
 class Plain(Register):
@@ -106,3 +107,62 @@ def test_closing_lets_readers_take_what_is_held() -> None:
     register.close()
 
     assert reader.diode.take(99) == [Parcel(b"x", 1)]
+
+
+def test_a_named_subscription_lingers_and_is_then_counted_as_expired() -> None:
+    router = make_router(linger_s=30)
+    subscribe(router, logs(), shard="s").leave([])
+    route(router, log())
+
+    router.expire(now=100)
+    router.expire(now=129)
+    assert router.subscriptions == 1
+    router.expire(now=130)
+
+    assert router.subscriptions == 0
+    assert router.accounts()[0].dropped == {"overflow": 0, "expired": 1}
+
+
+def test_a_reader_that_comes_back_within_the_linger_stops_the_clock() -> None:
+    router = make_router(linger_s=30)
+    subscribe(router, logs(), shard="s").leave([])
+    router.expire(now=100)
+    reader = subscribe(router, logs(), shard="s")
+    router.expire(now=200)
+
+    route(router, log())
+
+    assert read(reader) == [log()]
+
+
+def test_an_unnamed_subscription_ends_with_its_reader_and_its_books_stay() -> None:
+    router = make_router()
+    reader = subscribe(router, logs())
+    route(router, log())
+
+    reader.leave([])
+
+    assert router.subscriptions == 0
+    (account,) = router.accounts()
+    assert (account.received, account.dropped["expired"], account.balance) == (1, 1, 0)
+
+
+def test_one_subscription_too_many_is_refused() -> None:
+    router = make_router(max_subscriptions=1)
+    subscribe(router, logs())
+
+    with pytest.raises(TooManySubscriptions, match="at most 1"):
+        subscribe(router, logs())
+
+
+def test_the_books_of_old_subscriptions_are_added_up_and_never_lost() -> None:
+    router = make_router()
+    for _ in range(250):
+        reader = subscribe(router, logs())
+        route(router, log())
+        reader.leave([])
+
+    accounts = router.accounts()
+
+    assert len(accounts) <= 101
+    assert sum(account.received for account in accounts) == 250

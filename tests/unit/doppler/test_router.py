@@ -1,83 +1,30 @@
 """The router gives every subscription what it asked for, once, and nothing else (loggregator.md 2.2)."""
 
-import random
 from functools import partial
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from doppler.register import TooManySubscriptions
-from doppler.router import Router
-from doppler.subscription import Reader
-from envelope import kernel
 from envelope.crc64 import crc64
-from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Envelope, EnvelopeBatch, Selector
+from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Envelope, Selector
 from envelope.selectors import parse_request
-from plumbing.diode import SharedDiode
-
-SOURCES = ["", "app-1", "app-2"]
-
-
-def make_router(*, linger_s: float = 30, max_subscriptions: int = 100, capacity: int = 10_000) -> Router:
-    return Router(
-        partial(SharedDiode, capacity, 1 << 30),
-        linger_s=linger_s,
-        max_subscriptions=max_subscriptions,
-        now_ns=lambda: 0,
-        rng=random.Random(1),
-    )
-
-
-def request(*selectors: Selector, shard: str = "", name: str = "", preferred: bool = True) -> bytes:
-    return EgressBatchRequest(
-        shard_id=shard, selectors=selectors, deterministic_name=name, use_preferred_tags=preferred
-    ).SerializeToString()
-
-
-def subscribe(router: Router, *selectors: Selector, shard: str = "", name: str = "") -> Reader:
-    return router.subscribe(parse_request(request(*selectors, shard=shard, name=name)))
-
-
-def logs(source: str = "") -> Selector:
-    return Selector(source_id=source, log={})
-
-
-def counters(source: str = "", name: str = "") -> Selector:
-    return Selector(source_id=source, counter={"name": name})
-
-
-def gauges(*names: str, source: str = "") -> Selector:
-    return Selector(source_id=source, gauge={"names": names})
-
-
-EVERYTHING = (logs(), counters(), gauges(), Selector(timer={}), Selector(event={}))
-
-
-def log(source: str = "app-1", text: bytes = b"x") -> Envelope:
-    return Envelope(source_id=source, log={"payload": text})
-
-
-def counter(name: str, source: str = "app-1") -> Envelope:
-    return Envelope(source_id=source, counter={"name": name, "delta": 1})
-
-
-def gauge(*names: str, source: str = "app-1") -> Envelope:
-    return Envelope(source_id=source, gauge={"metrics": {name: {"unit": "b", "value": 1} for name in names}})
-
-
-def route(router: Router, *envelopes: Envelope) -> bytes:
-    batch = EnvelopeBatch(batch=envelopes).SerializeToString()
-    router.route(*kernel.admit(batch)[:3])
-    return batch
-
-
-def read(reader: Reader) -> list[Envelope]:
-    parcels = reader.diode.take(1 << 30) if reader.diode else []
-    reader.delivered(sum(parcel.envelopes for parcel in parcels))
-    envelopes = EnvelopeBatch.FromString(b"".join(parcel.batch for parcel in parcels)).batch
-    assert sum(parcel.envelopes for parcel in parcels) == len(envelopes)
-    return list(envelopes)
+from tests.unit.doppler.routing import (
+    EVERYTHING,
+    counter,
+    counters,
+    envelopes,
+    gauge,
+    gauges,
+    log,
+    logs,
+    make_router,
+    read,
+    request,
+    route,
+    selectors,
+    subscribe,
+)
 
 
 def test_who_asks_for_everything_gets_the_very_bytes_that_came_in() -> None:
@@ -251,89 +198,6 @@ def test_what_a_reader_did_not_deliver_goes_to_the_next_of_its_subscription() ->
 
     second = subscribe(router, logs(), shard="s")
     assert [envelope.log.payload for envelope in read(second)] == [b"1", b"2", b"3"]
-
-
-def test_a_named_subscription_lingers_and_is_then_counted_as_expired() -> None:
-    router = make_router(linger_s=30)
-    subscribe(router, logs(), shard="s").leave([])
-    route(router, log())
-
-    router.expire(now=100)
-    router.expire(now=129)
-    assert router.subscriptions == 1
-    router.expire(now=130)
-
-    assert router.subscriptions == 0
-    assert router.accounts()[0].dropped == {"overflow": 0, "expired": 1}
-
-
-def test_a_reader_that_comes_back_within_the_linger_stops_the_clock() -> None:
-    router = make_router(linger_s=30)
-    subscribe(router, logs(), shard="s").leave([])
-    router.expire(now=100)
-    reader = subscribe(router, logs(), shard="s")
-    router.expire(now=200)
-
-    route(router, log())
-
-    assert read(reader) == [log()]
-
-
-def test_an_unnamed_subscription_ends_with_its_reader_and_its_books_stay() -> None:
-    router = make_router()
-    reader = subscribe(router, logs())
-    route(router, log())
-
-    reader.leave([])
-
-    assert router.subscriptions == 0
-    (account,) = router.accounts()
-    assert (account.received, account.dropped["expired"], account.balance) == (1, 1, 0)
-
-
-def test_one_subscription_too_many_is_refused() -> None:
-    router = make_router(max_subscriptions=1)
-    subscribe(router, logs())
-
-    with pytest.raises(TooManySubscriptions, match="at most 1"):
-        subscribe(router, logs())
-
-
-def test_the_books_of_old_subscriptions_are_added_up_and_never_lost() -> None:
-    router = make_router()
-    for _ in range(250):
-        reader = subscribe(router, logs())
-        route(router, log())
-        reader.leave([])
-
-    accounts = router.accounts()
-
-    assert len(accounts) <= 101
-    assert sum(account.received for account in accounts) == 250
-
-
-envelopes = st.lists(
-    st.one_of(
-        st.builds(log, st.sampled_from(SOURCES), st.binary(max_size=5)),
-        st.builds(counter, st.sampled_from("ab"), st.sampled_from(SOURCES)),
-        st.builds(
-            lambda names, source: gauge(*names, source=source), st.sets(st.sampled_from("ab")), st.sampled_from(SOURCES)
-        ),
-    ),
-    max_size=12,
-)
-selectors = st.lists(
-    st.one_of(
-        st.builds(logs, st.sampled_from(SOURCES)),
-        st.builds(counters, st.sampled_from(SOURCES), st.sampled_from(["", "a"])),
-        st.builds(
-            lambda names, source: gauges(*names, source=source),
-            st.sets(st.sampled_from("ab")),
-            st.sampled_from(SOURCES),
-        ),
-    ),
-    max_size=4,
-)
 
 
 def matches(selector: Selector, envelope: Envelope) -> bool:

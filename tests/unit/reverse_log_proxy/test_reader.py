@@ -13,6 +13,7 @@ from envelope import kernel
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Envelope, Value
 from plumbing.diode import Parcel
 from plumbing.egress_server import MESSAGE_BYTES
+from plumbing.ledger import Account
 from reverse_log_proxy import reader as reader_module
 from reverse_log_proxy.reader import Reader, readable
 from reverse_log_proxy.requests import Request
@@ -92,6 +93,22 @@ async def send(reader: Reader) -> list[Parcel]:
     return parcels
 
 
+async def deliver(reader: Reader) -> list[Parcel]:
+    """Send what waits to a client that acknowledges all of it."""
+    parcels = await send(reader)
+    reader.delivered(reader.window.acknowledge_all())
+    return parcels
+
+
+async def leave_behind(*, is_kept: bool = True) -> tuple[FakeFeed, Account]:
+    """Send a message that is not acknowledged, let another wait, and leave."""
+    async with reading() as (reader, feed):
+        await feed.put(BATCH, is_kept=is_kept)
+        await send(reader)
+        await feed.put(BATCH, is_kept=is_kept)
+    return feed, reader.account()
+
+
 def test_a_message_is_confirmed_when_it_has_arrived() -> None:
     async def scenario() -> None:
         async with reading() as (reader, feed):
@@ -109,29 +126,17 @@ def test_a_message_is_confirmed_when_it_has_arrived() -> None:
 
 
 def test_what_did_not_arrive_stays_with_the_doppler() -> None:
-    async def scenario() -> None:
-        async with reading() as (reader, feed):
-            await feed.put(BATCH)
-            await send(reader)
-            await feed.put(BATCH)
-        assert feed.confirmed == []
-        assert feed.said_goodbye
-        books = reader.account()
-        assert (books.received, books.delivered, books.returned, books.dropped_total) == (0, 0, 4, 0)
+    feed, books = asyncio.run(leave_behind())
 
-    asyncio.run(scenario())
+    assert feed.confirmed == []
+    assert feed.said_goodbye
+    assert (books.received, books.delivered, books.returned, books.dropped_total) == (0, 0, 4, 0)
 
 
 def test_what_did_not_arrive_and_no_doppler_keeps_is_dropped() -> None:
-    async def scenario() -> None:
-        async with reading() as (reader, feed):
-            await feed.put(BATCH, is_kept=False)
-            await send(reader)
-            await feed.put(BATCH, is_kept=False)
-        books = reader.account()
-        assert (books.received, books.returned, books.dropped, books.outside) == (4, 0, {"unread": 4}, 4)
+    _, books = asyncio.run(leave_behind(is_kept=False))
 
-    asyncio.run(scenario())
+    assert (books.received, books.returned, books.dropped, books.outside) == (4, 0, {"unread": 4}, 4)
 
 
 def test_malformed_envelopes_are_skipped_and_confirmed_in_their_turn() -> None:
@@ -142,8 +147,7 @@ def test_malformed_envelopes_are_skipped_and_confirmed_in_their_turn() -> None:
                 await feed.put(message)
             assert feed.confirmed == []
 
-            parcels = await send(reader)
-            reader.delivered(reader.window.acknowledge_all())
+            parcels = await deliver(reader)
 
             assert [parcel.batch for parcel in parcels] == [BATCH, b"", BATCH + BATCH]
             assert feed.confirmed == [BATCH, b"\xff\xff", spoilt]
@@ -158,13 +162,12 @@ def test_a_large_message_comes_in_pieces_and_is_confirmed_with_the_last() -> Non
         async with reading() as (reader, feed):
             large = batch_of(*[log(b"x" * 100_000)] * 7)
             await feed.put(large)
-            parcels = await send(reader)
+
+            parcels = await deliver(reader)
+
             assert max(len(parcel.batch) for parcel in parcels) <= MESSAGE_BYTES
             assert b"".join(parcel.batch for parcel in parcels) == large
-
             assert [parcel.settled is not None for parcel in parcels] == [False, False, False, True]
-            reader.delivered(reader.window.acknowledge_all())
-
             assert feed.confirmed == [large]
 
     asyncio.run(scenario())

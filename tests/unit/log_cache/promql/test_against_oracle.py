@@ -126,3 +126,23 @@ def test_engine_and_oracle_agree(name: str) -> None:
 @given(nested_cases(3))
 def test_engine_and_oracle_agree_on_nested_expressions(case: Case) -> None:
     check(case)
+
+
+def known_case(known: Known) -> tuple[Case, Answer | None]:
+    now_ms = round(known.at_s * 1000)
+    says = None if known.says is None else {labels: [(now_ms, value)] for labels, value in known.says.items()}
+    return Case(known.query, list(known.series), [now_ms]), says
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.query} @ {known.at_s}")
+def test_the_oracle_says_what_is_known(known: Known) -> None:
+    case, says = known_case(known)
+
+    assert same(oracles_answer(case), says)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.query} @ {known.at_s}")
+def test_the_engine_says_what_is_known(known: Known) -> None:
+    case, says = known_case(known)
+
+    assert same(engines_answer(case), says)

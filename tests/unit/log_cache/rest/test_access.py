@@ -151,6 +151,10 @@ async def test_a_query_names_so_many_sources_at_most(gate: Gate, monkeypatch: py
     assert (await refusal(gate, "mine", 'up{source_id="web"}')).status == 400
 
 
+async def test_a_request_has_so_many_selectors_at_most(gate: Gate) -> None:
+    assert (await refusal(gate, "admin", *["up"] * 101)).status == 400
+
+
 async def test_all_there_is_is_all_of_mine(gate: Gate) -> None:
     async def held() -> list[str]:
         return [MINE, THEIRS]

@@ -13,6 +13,7 @@ import trio.testing
 
 from log_cache.rest import reader as reader_module
 from plumbing.auth import Access, Decision
+from plumbing.grpc_client import PeerUnavailable
 from tests.unit.log_cache.rest.fakes import MINE, THEIRS, Visitor
 
 
@@ -232,6 +233,14 @@ async def test_a_request_may_take_so_long_and_the_next_one_too(visitor: Visitor)
     assert visitor.connection.seconds == 120
 
 
+async def test_a_connection_that_was_cut_is_kept_for_no_further_request(visitor: Visitor) -> None:
+    visitor.connection.is_open = False
+
+    await visitor.ask("/api/v1/info")
+
+    assert visitor.connection.seconds == 1
+
+
 async def test_a_websocket_is_turned_away(visitor: Visitor) -> None:
     await visitor.ask("/api/v1/info", type="websocket")
 
@@ -344,6 +353,18 @@ async def test_times_do_not_go_with_a_stream(visitor: Visitor, query: str) -> No
 async def test_a_stream_that_cannot_begin_is_refused(visitor: Visitor) -> None:
     assert await visitor.ask(f"/api/v1/read/{MINE}?cursor=x", headers=SSE) == 400
     assert visitor.door.counts.streams == 0
+
+
+async def test_a_stream_that_cannot_go_on_is_broken_off(visitor: Visitor, follow: Any) -> None:
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow)
+            await trio.testing.wait_all_tasks_blocked()
+            visitor.reads.fault = PeerUnavailable("away")
+            visitor.reads.put(MINE, b"x")
+
+    assert not visitor.connection.is_open
+    assert [message.get("status") for message in visitor.messages if "status" in message] == [200]
 
 
 async def test_a_stream_may_last(visitor: Visitor, follow: Any, autojump_clock: trio.testing.MockClock) -> None:

@@ -91,7 +91,7 @@ def test_json_is_each_envelope_as_it_came(setting: Setting) -> None:
 def test_what_makes_no_sense_is_mentioned_at_the_end(setting: Setting, capfd: pytest.CaptureFixture[str]) -> None:
     setting.cache.put({"timestamp": "1"}, log("a", 2))
     assert setting.tail() == ["OUT a"]
-    assert capfd.readouterr().err == "standpipe: 1 envelopes made no sense and are not shown\n"
+    assert capfd.readouterr().err == "standpipe: 1 of the envelopes made no sense and are not shown\n"
 
 
 def test_nothing_is_told(setting: Setting, capfd: pytest.CaptureFixture[str]) -> None:

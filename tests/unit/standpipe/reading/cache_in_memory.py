@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import orjson
 
-from standpipe.reading.log_cache import Envelope, LogCache
+from standpipe.reading.log_cache import LogCache
+from standpipe.reading.log_cache_answers import Envelope
 from tests.fakes.cursor_log_cache import CursorLogCache, Cut
 
 

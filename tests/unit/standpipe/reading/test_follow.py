@@ -12,7 +12,8 @@ from trio.testing import MockClock
 from standpipe.errors import NotRunning
 from standpipe.reading import follow as module
 from standpipe.reading.follow import LOOK_EVERY_S, follow
-from standpipe.reading.log_cache import LogCache, LogCacheRefused, NoEventStream
+from standpipe.reading.log_cache import LogCache
+from standpipe.reading.log_cache_answers import LogCacheRefused, NoEventStream
 from standpipe.reading.newest import Place, Wanted, newest
 from standpipe.system import System
 from tests.fakes.cursor_log_cache import CursorLogCache, counter, log
@@ -235,7 +236,7 @@ async def test_by_time_many_are_read_page_by_page(
     reader.fake.cursors = False
     reader.fake.put(log("0", 1))
     nursery.start_soon(reader.follow, await reader.newest(1))
-    reader.fake.put(*(log(str(number), 1 + number // 300) for number in range(1, 3500)))
+    reader.fake.put(*(log(str(number), 1 + number // 300 * 100) for number in range(1, 3500)))
     await reader.has(*(str(number) for number in range(3500)))
 
 

@@ -1,0 +1,123 @@
+"""What a log cache answers: pages of envelopes, or that there are none to be had. No I/O.
+
+Ours and an original one answer a read alike; the headers that lead on in order of arrival are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+MAX_PAGE = 1000
+"""The most envelopes that one read may ask for."""
+TOO_LARGE = 429
+"""The status that says: ask for less."""
+EARLIEST, LATEST = -(1 << 63), (1 << 63) - 1
+"""The bounds of all times, in nanoseconds since 1970."""
+
+
+class LogCacheError(Exception):
+    """The log cache did not give what it was asked for; `retry` tells whether it may do so later."""
+
+    retry = True
+
+
+class LogCacheUnavailable(LogCacheError):
+    """It was not reached, or gave no answer that makes sense."""
+
+
+class LogCacheNotTrusted(LogCacheError):
+    """What answers there is not who it should be: its certificate does not prove it."""
+
+    retry = False
+
+
+class LogCacheRefused(LogCacheError):
+    """It answered, and refused."""
+
+    def __init__(self, status: int, answer: str) -> None:
+        super().__init__(f"{answer or 'no reason given'} (HTTP {status})")
+        self.status = status
+        self.retry = status >= 500 or status == TOO_LARGE
+
+
+class NoEventStream(LogCacheError):
+    """It answered, and not with a stream of events: it is a log cache that has none."""
+
+    retry = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope as the log cache wrote it."""
+
+    time: int
+    """Nanoseconds since 1970."""
+    json: bytes
+    """protojson, on one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one read found, or one event of a stream brought."""
+
+    envelopes: Sequence[Envelope] = ()
+    cursor: str | None = None
+    """Where to read on in order of arrival; None: this log cache has no cursors."""
+    missed: int | None = 0
+    """How many envelopes expired before they could be read; None: some, or none, nobody knows."""
+    rest: bool = False
+    """Whether more had arrived than this page could hold."""
+    asked: int = MAX_PAGE
+    """How many it could have held."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be more."""
+        return len(self.envelopes) >= self.asked
+
+
+def page_of_event(name: str, value: Any, cursor: str) -> Page:
+    """Read an event of a stream; call it where an answer is to be `making_sense`."""
+    if name == "missed":
+        return Page(missed=value["missed"] if value["missed"] is None else int(value["missed"]), cursor=cursor or None)
+    envelopes = value["batch"] if name == "message" else ()
+    return Page(envelopes=[_envelope(each) for each in envelopes], cursor=cursor or None)
+
+
+def page_of(headers: Mapping[str, str], batch: Any, asked: int) -> Page:
+    """Read an answer to a read, whose headers are in lower case; call it where that is to be `making_sense`."""
+    missed = headers.get("standpipe-missed", "0")
+    return Page(
+        envelopes=[_envelope(each) for each in batch],
+        cursor=headers.get("standpipe-cursor"),
+        missed=int(missed) if missed.isdecimal() else None,
+        rest=headers.get("standpipe-rest") == "1",
+        asked=asked,
+    )
+
+
+def _envelope(value: Mapping[str, Any]) -> Envelope:
+    return Envelope(int(value.get("timestamp", 0)), orjson.dumps(value))
+
+
+@contextmanager
+def making_sense() -> Iterator[None]:
+    """Turn what comes of reading an answer of another form than expected into `LogCacheUnavailable`."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LogCacheUnavailable(f"an answer that makes no sense: {error}") from error
+
+
+def words_of(body: bytes) -> str:
+    """Find what an error says: `message` of the gateway's, `error` of Prometheus's, or all of the text."""
+    try:
+        fields = orjson.loads(body)
+        return str(fields.get("message") or fields["error"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body[:1000].decode("utf-8", "replace").strip()
