@@ -12,7 +12,7 @@ KERNEL := $(wildcard envelope/*.pyx envelope/*.pxi)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I envelope/pb=proto proto/*.proto
 ARGS ?=
 
-.PHONY: help setup up demo test test-all check check-proto fix bench proto constraints clean
+.PHONY: help setup up demo test test-all check check-proto fix bench soak proto constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ fix: $(SETUP) ## format, and repair what can be repaired by itself
 
 bench: $(SETUP) ## measure the pipeline, and write benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(SETUP) ## keep a log cache under load for ten minutes: memory flat, nothing lost
+	$(BIN)/python -m benchmarks.log_cache_soak $(ARGS)
 
 proto: $(SETUP) ## generate envelope/pb from proto/
 	$(PROTOC) --python_out=. --pyi_out=.
