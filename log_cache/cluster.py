@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -21,6 +22,8 @@ from plumbing.tls import TlsFiles
 from plumbing.unary_client import CallFailed
 
 log = structlog.get_logger(__name__)
+
+_ASK_AGAIN_S = 0.5
 
 
 class Cluster:
@@ -62,13 +65,23 @@ class Cluster:
         return ours
 
     async def read(self, query: Query) -> Answer:
-        """Ask the node that holds the source; empty if it is away. Raises `CallFailed` with what it says otherwise."""
+        """Ask the node that holds the source; raises `CallFailed` with what it says against it.
+
+        While it is away the answer is empty, and a cursor stays where it is. A query that waits does so for the node
+        too: whoever follows asks no more often than of one that is there.
+        """
         peer = self._peers[self._placement.node_of(query.source_id.encode())]
-        try:
-            return await peer.read(query)
-        except PeerUnavailable as error:
-            log.info("peer_away", error=str(error))
-            return Answer(batch=b"", count=0, cursor=query.cursor or "", missed=None if query.cursor else 0)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + query.wait_s
+        while True:
+            left_s = max(0.0, until - loop.time())
+            try:
+                return await peer.read(replace(query, wait_s=left_s))
+            except PeerUnavailable as error:
+                log.info("peer_away", error=str(error))
+            if left_s == 0:
+                return Answer(batch=b"", count=0, cursor=query.cursor or "")
+            await asyncio.sleep(min(_ASK_AGAIN_S, left_s))
 
     async def meta(self) -> list[dict[str, Meta]]:
         """Ask every peer what it holds, all at once; those that fail are left out."""

@@ -169,7 +169,12 @@ _TO_ONE = (
 FORMS: dict[str, Sequence[str]] = {
     "matchers": ("<selector>", '{__name__=~"re.+|heat",<matchers>}<when>', '{__name__="load",<matchers>}'),
     "offset": ("<metric>{<matchers>} offset <duration>", "rate(<metric>{<matchers>}[<duration>] offset -1m)"),
-    "@": ("<metric>{<matchers>} @ end()", "rate(<metric>{<matchers>}[<duration>] @ start() offset 1m)"),
+    "@": (
+        "max_over_time((<metric>{<matchers>} @ end())[<duration>:<resolution>])",
+        "sum_over_time((<vector> - <metric>{<matchers>} @ start())[<duration>:<resolution>])",
+        "<metric>{<matchers>} @ end()",
+        "rate(<metric>{<matchers>}[<duration>] @ start() offset 1m)",
+    ),
     "range vector": ("<metric>{<matchers>}[<duration>]<when>", "<vector>[<duration>:<resolution>]<when>"),
     "subquery": (
         "max_over_time((<vector>)[<duration>:<resolution>]<when>)",

@@ -2,7 +2,7 @@
 
 Envelopes may have one time, and a page may end among them: the next page begins with that time again, and what it
 repeats is left out. If one time has more envelopes than a page, all that is held is read in order of arrival instead.
-An original log cache cannot do that: where a page ends among equal times, some of them are passed over there.
+An original log cache cannot do that: there some of such a time are passed over.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ async def newest(cache: LogCache, wanted: Wanted, most: int) -> Newest:
     found, place = list(page.envelopes), _place(page, wanted.since)
     while page.is_full and len(found) < most:
         edge = min(envelope.time for envelope in page.envelopes)
-        repeated = Counter(envelope for envelope in page.envelopes if envelope.time == edge)
-        page = await cache.read(wanted.source, wanted.before(edge + 1))
-        fresh = without(page.envelopes, repeated)
-        if not fresh and page.is_full:
-            if place.cursor is not None:
-                return await _newest_by_arrival(cache, wanted, most)
-            page = await cache.read(wanted.source, wanted.before(edge))
-            fresh = list(page.envelopes)
+        for overlap_ns in (1,) if place.cursor is not None else (1 + CLASH_NS, 1, 0):
+            end = edge + overlap_ns
+            page = await cache.read(wanted.source, wanted.before(end))
+            fresh = without(page.envelopes, Counter(envelope for envelope in found if envelope.time < end))
+            if fresh or not page.is_full:
+                break
+        else:
+            return await _newest_by_arrival(cache, wanted, most)
         found += fresh
         if place.cursor is not None:
             place.seen.update(fresh)  # some of them may have arrived after the first page was read

@@ -4,16 +4,20 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+from envelope.pb import logcache_v1_pb2 as logcache
+from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.tls import TlsFiles
+from plumbing.tokens import TokenStore
 from tests.fakes.cursor_log_cache import CursorLogCache, counter, log, open_cursor_log_cache
-from tests.running import eventually
+from tests.running import dial, eventually, running
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,12 +52,12 @@ class Running:
 
 
 class Home:
-    """A data directory, and the log cache that it names."""
+    """A data directory that names a log cache."""
 
-    def __init__(self, data_dir: Path, cache: CursorLogCache, nursery: trio.Nursery) -> None:
+    def __init__(self, data_dir: Path, address: str, nursery: trio.Nursery) -> None:
         self.data_dir = data_dir
-        self.cache = cache
         self._nursery = nursery
+        (data_dir / "endpoints.json").write_text(json.dumps({"log_cache-0.rest": address}))
 
     def command(self, name: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "standpipe", name, f"--data-dir={self.data_dir}", *arguments]
@@ -75,6 +79,14 @@ class Home:
             process.kill()
             await process.wait()
 
+
+class HomeOfFake(Home):
+    """One whose log cache does as a test wishes."""
+
+    def __init__(self, data_dir: Path, cache: CursorLogCache, nursery: trio.Nursery) -> None:
+        super().__init__(data_dir, cache.address, nursery)
+        self.cache = cache
+
     async def has_streams(self, count: int) -> None:
         async def open_now() -> bool:
             return self.cache.streams == count
@@ -83,12 +95,13 @@ class Home:
 
 
 @asynccontextmanager
-async def at_home(data_dir: Path) -> AsyncIterator[Home]:
-    """Open the log cache's door."""
-    async with open_cursor_log_cache(TlsFiles.named(data_dir / "certs", "log-cache")) as cache:
-        (data_dir / "endpoints.json").write_text(json.dumps({"log_cache-0.rest": cache.address}))
-        async with trio.open_nursery() as nursery:
-            yield Home(data_dir, cache, nursery)
+async def at_home(data_dir: Path) -> AsyncIterator[HomeOfFake]:
+    """Open the fake's door."""
+    async with (
+        open_cursor_log_cache(TlsFiles.named(data_dir / "certs", "log-cache")) as cache,
+        trio.open_nursery() as nursery,
+    ):
+        yield HomeOfFake(data_dir, cache, nursery)
 
 
 @pytest.fixture
@@ -181,3 +194,58 @@ async def test_sources_and_queries_are_asked_for(data_dir: Path) -> None:
     assert meta.stdout.splitlines()[1].split() == [b"shop", b"1", b"0", b"1", b"s", b"60"]
     assert query.returncode == 1
     assert b"refused: query does not request any source_ids (HTTP 400)" in query.stderr
+
+
+# --- before a real one ----------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def at_a_real_home(data_dir: Path) -> AsyncIterator[tuple[Home, Callable[..., Awaitable[None]]]]:
+    """Run a log cache; gives what sends it envelopes too."""
+    store = TokenStore(data_dir / "tokens")
+    (data_dir / "tokens" / "admin").unlink()
+    store.ensure_admin_token(time.time())
+    rest, auth = {"listen": "127.0.0.1:0"}, {"tokens_dir": data_dir / "tokens"}
+    certs = data_dir / "certs"
+    async with (
+        running("log_cache", certs, doppler_addresses=[], rest=rest, auth=auth) as ports,
+        trio.open_nursery() as nursery,
+    ):
+        with dial(ports["listen"], certs, "log-cache") as channel:
+            send = channel.unary_unary("/logcache.v1.Ingress/Send")
+
+            async def put(*envelopes: v2.Envelope) -> None:
+                request = logcache.SendRequest(envelopes=v2.EnvelopeBatch(batch=envelopes))
+                await trio.to_thread.run_sync(send, request.SerializeToString())
+
+            yield Home(data_dir, ports["rest"], nursery), put
+
+
+def _log(text: str, timestamp: int) -> v2.Envelope:
+    return v2.Envelope(source_id="shop", timestamp=timestamp, log={"payload": text.encode()})
+
+
+async def test_a_real_log_cache_is_followed_without_a_gap_or_a_repeat(data_dir: Path) -> None:
+    async with at_a_real_home(data_dir) as (home, put):
+        await put(*(_log(str(number), number // 600) for number in range(2500)))
+        async with home.start("tail", "-n", "2000", "-f", "shop") as tail:
+            await tail.prints(*(str(number) for number in range(500, 2500)))
+            await put(_log("late", 1), _log("new", time.time_ns()))
+            await tail.prints(*(str(number) for number in range(500, 2500)), "late", "new")
+        assert tail.errors == b""
+
+
+async def test_a_real_log_cache_tells_of_its_sources_and_answers_queries(data_dir: Path) -> None:
+    async with at_a_real_home(data_dir) as (home, put):
+        now = time.time_ns()
+        await put(v2.Envelope(source_id="shop", timestamp=now, counter={"name": "orders", "total": 45}))
+        meta = await home.run("log-meta")
+        value = await home.run("promql", 'orders{source_id="shop"}', "--time", str(now // 10**9 + 1))
+        span = await home.run("promql", 'orders{source_id="shop"}', "--start", "1m", "--step", "1s")
+        wrong = await home.run("promql", "orders(")
+    assert meta.stdout.splitlines()[1].split()[:3] == [b"shop", b"1", b"0"]
+    assert value.stdout.splitlines() == [b"source_id  value", b"shop          45"]
+    assert span.stdout.splitlines()[0] == b'time,"{source_id=""shop""}"'
+    assert span.stdout.splitlines()[-1].endswith(b"Z,45")
+    assert (wrong.returncode, wrong.stdout) == (1, b"")
+    assert b"refused: parse error" in wrong.stderr

@@ -55,6 +55,9 @@ NEGATIVE = tuple(
     for le, n in (("-.2", 1), ("-0.1", 2), ("0.3", 2), ("+Inf", 3))
 )
 MANY = (row("6", 10, place="a", of="1"), row("8", 10, place="b", of="1"), row("2", 10, name="y", of="1", tier="t"))
+TWO_NAMES = (row("7", 10, place="a"), row("7", 10, name="z", place="a"), row("2", 10, name="y", tier="t"))
+SEVENS = {of(name=name, place="a", tier="t"): 7 for name in ("x", "z")}
+FAR_OUT = row("10000000001 10000000002 10000000003", 10)
 
 
 def _histogram(share: str, positive: float, negative: float) -> Known:
@@ -86,6 +89,10 @@ KNOWN = (
     # over time
     Known("stdvar_over_time(x[1m])", (NUMBERS,), MINUTE, {ONE: 10.56}),
     Known("stddev_over_time(x[1m])", (NUMBERS,), MINUTE, {ONE: 3.249615361854384}),
+    Known("stdvar_over_time(x[1m])", (FAR_OUT,), MINUTE, {ONE: 2 / 3}),
+    Known("deriv(x[1m])", (FAR_OUT,), MINUTE, {ONE: 0.1}),
+    Known("avg_over_time(x[1m])", (row("1e308 1e308", 10),), MINUTE, {ONE: 1e308}),
+    Known("avg_over_time(x[1m])", (row("Inf 1", 10),), MINUTE, {ONE: INF}),
     Known("avg_over_time(x[1m])", (NUMBERS,), MINUTE, {ONE: 4.2}),
     Known("quantile_over_time(0.75, x[1m])", (row("0 1 4", 10),), MINUTE, {ONE: 2.5}),
     Known("quantile_over_time(-1, x[1m])", (row("0 1 4", 10),), MINUTE, {ONE: -INF}),
@@ -102,6 +109,8 @@ KNOWN = (
     Known("max(x)", STANDING, 10, {ONE: 3}),
     Known("topk(3, x)", STANDING, 10, {of(name="x", v="a"): 3, of(name="x", v="b"): 1, of(name="x", v="d"): 2}),
     Known("bottomk(1, x)", STANDING, 10, {of(name="x", v="b"): 1}),
+    Known("stdvar(x)", (row("10000000001", 10, v="a"), row("10000000003", 10, v="b")), 10, {ONE: 1}),
+    Known("topk(NaN, x)", STANDING, 10, None),
     Known("quantile(0.5, x)", STANDING[:2], 10, {ONE: 2}),
     Known("stddev(x)", STANDING[:2], 10, {ONE: 1}),
     Known("sum without (place) (x)", MANY, 10, {of(of="1"): 14}),
@@ -114,6 +123,8 @@ KNOWN = (
     _histogram("0", 0, -0.2),
     _histogram("-0.1", -INF, -INF),
     _histogram("1.01", INF, INF),
+    Known("histogram_quantile(0.5, x)", (row("3", 10, le="+Inf"),), 10, {ONE: NAN}),
+    Known("histogram_quantile(0.5, x)", (row("3", 10, le="1"), row("4", 10, le="2")), 10, {ONE: NAN}),
     Known("histogram_quantile(0.5, rate(x[5m]))", POSITIVE, 50 * MINUTE, {of(start="positive"): 0.15}),
     # operators
     Known(
@@ -125,6 +136,9 @@ KNOWN = (
     Known("y - on (of) group_right x", MANY, 10, {of(place="a", of="1"): -4, of(place="b", of="1"): -6}),
     Known("x * on (of) y", MANY, 10, None),
     Known("y * on (of) x", MANY, 10, None),
+    Known("(y > 5) * on (of) x", MANY, 10, {}),  # nothing to match with, so nothing matches twice
+    Known('{__name__=~"x|z"} > ignoring (place, tier) y', TWO_NAMES, 10, None),
+    Known('{__name__=~"x|z"} > ignoring (place, tier) group_left (tier) y', TWO_NAMES, 10, SEVENS),
     Known("x > 6", MANY, 10, {of(name="x", place="b", of="1"): 8}),
     Known("7 > x", MANY, 10, {of(name="x", place="a", of="1"): 6}),
     Known("x > bool 6", MANY, 10, {of(place="a", of="1"): 0, of(place="b", of="1"): 1}),
@@ -152,6 +166,11 @@ KNOWN = (
     Known("timestamp(x)", MANY, 10, {of(place="a", of="1"): 0, of(place="b", of="1"): 0}),
     Known("time() - 3", (), 10.5, {ONE: 7.5}),
     Known("day_of_month(vector(1709164800 + 86399))", (), 10, {ONE: 29}),
+    Known("absent_over_time(x[1m])", (row("1", 10),), 10, {}),
+    Known('absent_over_time({__name__=~"x|z",of="1"}[1m])', TWO_NAMES, 10, {of(of="1"): 1}),
+    Known('absent_over_time({__name__=~"x|z"}[1m])', TWO_NAMES, 10, {}),
+    Known("max_over_time((x @ end())[1m:10s])", (NUMBERS,), 20, {of(): 8}),
+    Known("min_over_time((x @ start())[1m:10s])", (NUMBERS,), 20, {of(): 8}),
     Known("x @ 10", (NUMBERS,), 1000, {of(name="x"): 8}),
     Known("rate(x[50m] @ 3000)", (CLIMB_TWICE,), 10, {ONE: 0.03}),
 )

@@ -114,7 +114,7 @@ def check(case: Case) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_engine_and_oracle_agree(name: str) -> None:
-    @few(16)
+    @few(24)
     @given(cases_of(name))
     def agree(case: Case) -> None:
         check(case)
@@ -122,7 +122,7 @@ def test_engine_and_oracle_agree(name: str) -> None:
     agree()
 
 
-@few(400)
+@few(600)
 @given(nested_cases(3))
 def test_engine_and_oracle_agree_on_nested_expressions(case: Case) -> None:
     check(case)

@@ -62,7 +62,7 @@ async def test_what_was_asked_for_is_asked_for(fake: CursorLogCache) -> None:
 @pytest.mark.parametrize("most", [1001, 1999, 2500, ALL])
 async def test_many_are_read_in_pages_and_come_once(fake: CursorLogCache, most: int, cursors: bool) -> None:
     fake.cursors = cursors
-    lines = [log(str(number), number // 7 * (1 if cursors else 7)) for number in range(2500)]
+    lines = [log(str(number), number // 7 * (1 if cursors else 10_000)) for number in range(2500)]
     fake.put(*lines)
     found = await _newest(fake, most)
     assert texts(found.envelopes) == [str(number) for number in range(2500)][-most:]
