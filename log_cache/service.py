@@ -40,6 +40,9 @@ from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 
 
+_HEADS_SHARE = 8  # of memory may wait to be packed: with very many sources each has little to pack
+
+
 async def serve(
     config: Config, *, stop: trio.Event, task_status: trio.TaskStatus[Ports] = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -47,7 +50,7 @@ async def serve(
     incarnation = Incarnation(config.name)
     memory = MemoryLimit.of(machine_bytes(), config.memory_limit_percent, config.memory_limit_bytes)
     cluster = Cluster(config.node_addresses, config.node_index, config.tls) if config.is_clustered else None
-    cache = Cache(Store(_limits(config)), time.time_ns)
+    cache = Cache(Store(_limits(config, memory)), time.time_ns)
     intake = Intake(cache, cluster)
     reads = Reads(
         cache,
@@ -104,8 +107,9 @@ async def _hang_up(island: Island, dopplers: Dopplers, cluster: Cluster | None, 
     await island.run(dopplers.close)
 
 
-def _limits(config: Config) -> StoreLimits:
+def _limits(config: Config, memory: MemoryLimit) -> StoreLimits:
     return StoreLimits(
+        head_bytes=memory.limit_bytes // _HEADS_SHARE,
         per_source=config.max_per_source,
         per_source_bytes=config.max_bytes_per_source,
         retention_ns=round(config.retention_s * 1e9),

@@ -1,3 +1,6 @@
+"""The nodes of a cluster, on an asyncio loop: that is what the island is."""
+
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,26 +61,24 @@ def test_each_node_gets_what_is_its_and_ours_stays(monkeypatch: pytest.MonkeyPat
     assert not any(map(cluster.is_local, there))
 
 
-async def test_of_a_node_that_is_away_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_node_that_is_away_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, _ = _cluster(monkeypatch, PeerUnavailable("gone"))
     theirs = next(source for source in SOURCES if not cluster.is_local(source))
 
-    answer = await cluster.read(replace(QUERY, source_id=theirs))
+    answer = asyncio.run(cluster.read(replace(QUERY, source_id=theirs)))
 
     assert answer == Answer(batch=b"", count=0, cursor="")
 
 
-async def test_what_a_node_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_node_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, _ = _cluster(monkeypatch, CallFailed("UNKNOWN", "no"))
     theirs = next(source for source in SOURCES if not cluster.is_local(source))
 
     with pytest.raises(CallFailed, match="no"):
-        await cluster.read(replace(QUERY, source_id=theirs))
+        asyncio.run(cluster.read(replace(QUERY, source_id=theirs)))
 
 
 def test_what_nodes_hold_is_asked_of_all_and_those_that_fail_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio  # the cluster lives on the island, which is asyncio's
-
     held = {"app": Meta(count=1, expired=0, oldest=1, newest=1)}
     cluster, _ = _cluster(monkeypatch, held, PeerUnavailable("gone"), CallFailed("INTERNAL", "broken"))
 
