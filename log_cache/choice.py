@@ -25,8 +25,28 @@ class Stretch(Protocol):
     def newest(self) -> int:
         """The newest time."""
 
+    @property
+    def middle(self) -> int:
+        """A time about half of them are older than."""
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory they take."""
+
     def live_times(self) -> Int64s:
         """Give their times, in order of arrival."""
+
+
+def choose_whole(stretches: Sequence[Stretch], quota: int) -> list[int]:
+    """Say which stretches have to go as they are, so that memory comes to `quota`: those whose middle is oldest.
+
+    Memory comes back with the last envelope of a stretch only, so none goes without the others. The middle, and not an
+    end, decides: a single envelope with a strange time neither dooms the others nor saves them.
+    """
+    middles = np.array([stretch.middle for stretch in stretches], np.int64)
+    oldest_first = np.argsort(middles, kind="stable")
+    come_to = np.cumsum(np.array([stretch.held_bytes for stretch in stretches], np.int64)[oldest_first])
+    return oldest_first[: int(np.searchsorted(come_to, quota)) + 1].tolist() if quota > 0 else []
 
 
 def choose_oldest(stretches: Sequence[Stretch], weights: Sequence[int], quota: int) -> dict[int, int]:

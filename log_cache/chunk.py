@@ -63,6 +63,7 @@ class Chunk:
         "first",
         "index",
         "live_bytes",
+        "middle",
         "newest",
         "numbers",
         "oldest",
@@ -86,6 +87,8 @@ class Chunk:
         self.oldest, self.newest = (
             (int(times[0]), int(times[-1])) if self.ordered else (int(times.min()), int(times.max()))
         )
+        half = len(times) // 2
+        self.middle = int(times[half] if self.ordered else np.partition(times, half)[half])
 
     @property
     def live(self) -> int:
@@ -127,7 +130,7 @@ class Chunk:
     def without_oldest(self, count: int) -> Chunk:
         """Expire that many of the oldest, fewer than there are."""
         left = Chunk.__new__(Chunk)
-        for name in ("count", "first", "index", "newest", "numbers", "ordered", "packed", "raw_bytes"):
+        for name in ("count", "first", "index", "middle", "newest", "numbers", "ordered", "packed", "raw_bytes"):
             setattr(left, name, getattr(self, name))
         left.expired = self.expired + count
         records = self.records

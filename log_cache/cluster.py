@@ -35,6 +35,8 @@ class Cluster:
         self._index = index
         self._peers = {number: Peer(address, tls) for number, address in enumerate(addresses) if number != index}
         self._sending: list[asyncio.Task[None]] = []
+        self._away: set[int] = set()
+        """The nodes that did not answer when they were last asked to read."""
 
     def start(self) -> None:
         """Send to the peers what is theirs from now on, until `close`."""
@@ -70,15 +72,18 @@ class Cluster:
         While it is away the answer is empty, and a cursor stays where it is. A query that waits does so for the node
         too: whoever follows asks no more often than of one that is there.
         """
-        peer = self._peers[self._placement.node_of(query.source_id.encode())]
+        node = self._placement.node_of(query.source_id.encode())
         loop = asyncio.get_running_loop()
         until = loop.time() + query.wait_s
         while True:
             left_s = max(0.0, until - loop.time())
             try:
-                return await peer.read(replace(query, wait_s=left_s))
+                answer = await self._peers[node].read(replace(query, wait_s=left_s))
             except PeerUnavailable as error:
-                log.info("peer_away", error=str(error))
+                self._is_away(node, error)
+            else:
+                self._away.discard(node)
+                return answer
             if left_s == 0:
                 return Answer(batch=b"", count=0, cursor=query.cursor or "")
             await asyncio.sleep(min(_ASK_AGAIN_S, left_s))
@@ -96,6 +101,21 @@ class Cluster:
                 found.append(answer)
         return found
 
+    @property
+    def others(self) -> list[int]:
+        """Which nodes are not this one."""
+        return list(self._peers)
+
+    def account(self, node: int) -> Account:
+        """Show the books of one peer."""
+        return self._peers[node].account()
+
     def accounts(self) -> list[Account]:
         """Show the books of every peer."""
         return [peer.account() for peer in self._peers.values()]
+
+    def _is_away(self, node: int, error: PeerUnavailable) -> None:
+        """Say so once, however many read."""
+        if node not in self._away:
+            self._away.add(node)
+            log.info("peer_away", error=str(error))

@@ -156,7 +156,8 @@ def _request(query: Query) -> bytes:
         source_id=query.source_id, limit=query.limit, envelope_types=kinds, name_filter=query.name_filter
     )
     if query.cursor is None:
-        request.start_time, request.end_time, request.descending = query.start, query.end, query.descending
+        end = 0 if query.open_ended else query.end
+        request.start_time, request.end_time, request.descending = query.start, end, query.descending
     return request.SerializeToString()
 
 

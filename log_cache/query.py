@@ -23,6 +23,8 @@ class Query:
     """Nanoseconds since 1970, inclusive; may be negative."""
     end: int
     """Exclusive."""
+    open_ended: bool = False
+    """Whether the client named no end, as one that follows does: then `end` is the moment at which it asked."""
     limit: int = DEFAULT_LIMIT
     """Envelopes, from 1 to `MAX_LIMIT`."""
     kinds: Kind = Kind.ALL
@@ -38,7 +40,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was found: no more than was asked for."""
+    """What was found: as many as were asked for at most, and what has the time of the last of them."""
 
     batch: bytes
     """A serialised `EnvelopeBatch`."""

@@ -74,8 +74,10 @@ class Reads:
     async def read(self, query: Query, *, local_only: bool = False) -> Answer:
         """Answer a read; with `local_only` out of this node's cache, whoever the source belongs to.
 
-        An ascending read of what is young, up to now, ends `settle_ns` ago: a client that pages on from the last
-        timestamp it saw misses nothing that was late by less. Raises `BadRequest`, or the `CallFailed` of another node.
+        An ascending read of what is young that names no end ends `settle_ns` ago: a client that pages on from the last
+        timestamp it saw misses nothing that was late by less. For its sake, too, ascending pages do not end between
+        equal timestamps, as far as `MAX_LIMIT` envelopes more than `limit` go. Raises `BadRequest`, or the `CallFailed`
+        of another node.
         """
         if self._cluster is not None and not local_only and not self._cluster.is_local(query.source_id):
             return await self._cluster.read(query)
@@ -120,12 +122,13 @@ class Reads:
         end = query.end if query.descending else self._settled(query)
         view = self._cache.view(source, query.start, end, query.kinds, descending=query.descending)
         cursor = self._cursor(query, view.end)
-        taken = await self._in_thread(view.take, query.limit, name_filter)
+        ties = 0 if query.descending else MAX_LIMIT
+        taken = await self._in_thread(view.take, query.limit, name_filter, ties)
         return Answer(batch=taken.batch, count=taken.count, cursor=cursor)
 
     def _settled(self, query: Query) -> int:
         now = self._now_ns()
-        if query.start < now - _FOLLOWS_WITHIN_NS:
+        if not query.open_ended or query.start < now - _FOLLOWS_WITHIN_NS:
             return query.end
         return min(query.end, max(query.start, now - self._settle_ns))
 

@@ -57,6 +57,7 @@ def make_query(
         source_id=source_id,
         start=start,
         end=end or now_ns,
+        open_ended=end == 0,
         limit=limit or DEFAULT_LIMIT,
         kinds=_kinds(types),
         descending=descending,

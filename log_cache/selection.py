@@ -33,9 +33,19 @@ class Selection:
     def __getitem__(self, part: slice) -> Selection:
         return Selection(self.chunks, self.which[part], self.rows[part])
 
+    def behind_ties(self, place: int, most: int) -> int:
+        """Give the place behind what goes on at `place` with the time of the one before it, `most` places at most."""
+        last, end = self._time(place - 1), min(len(self), place + most)
+        while place < end and self._time(place) == last:
+            place += 1
+        return place
+
     def number(self, place: int) -> int:
         """Give the number of the envelope at one place."""
         return int(self.chunks[int(self.which[place])].numbers_of(self.rows[place : place + 1])[0])
+
+    def _time(self, place: int) -> int:
+        return int(self.chunks[int(self.which[place])].records["time"][int(self.rows[place])])
 
 
 class SelectionReader:

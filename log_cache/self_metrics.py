@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import psutil
 
@@ -31,7 +32,7 @@ def make_self_metrics(
     metrics.counter("log_cache_expired", lambda: cache.seen.expired)
     metrics.gauge("log_cache_store_size", "entries", lambda: cache.seen.held)
     metrics.gauge("log_cache_cache_period", "milliseconds", lambda: cache.seen.period_s * _MS)
-    metrics.gauge("log_cache_truncation_duration", "nanoseconds", lambda: cache.seen.took_s * 1e9)
+    metrics.gauge("log_cache_truncation_duration", "milliseconds", lambda: cache.seen.took_s * _MS)
     metrics.gauge("log_cache_memory_utilization", "percentage", lambda: 100 * resident_bytes() / limit_bytes)
     metrics.gauge("log_cache_heap_in_use_memory", "bytes", resident_bytes)
     metrics.gauge("log_cache_total_system_memory", "bytes", lambda: psutil.virtual_memory().total)
@@ -41,10 +42,21 @@ def make_self_metrics(
     metrics.gauge("log_cache_promql_range_query_time", "milliseconds", lambda: queries.counts.last_s["range"] * _MS)
     metrics.counter("log_cache_promql_timeout", lambda: queries.counts.timeouts)
     if cluster is not None:
-        metrics.counter("ingress_dropped", lambda: total("", "", cluster.accounts()).dropped["peer_full"])
-        metrics.counter(
-            "log_cache_send_failures",
-            lambda: total("", "", cluster.accounts()).dropped["peer_failed"],
-            sender="batched_ingress_client",
-        )
+        _tell_of_peers(metrics, cluster)
     return metrics
+
+
+def _tell_of_peers(metrics: SelfMetrics, cluster: Cluster) -> None:
+    """Say what did not reach the other nodes, in envelopes: for each what did not wait for it, and what failed."""
+    for node in cluster.others:
+        dropped = partial(_dropped_for, cluster, node)
+        metrics.counter("ingress_dropped", dropped, nodeIndex=str(node))
+    metrics.counter(
+        "log_cache_send_failures",
+        lambda: total("", "", cluster.accounts()).dropped["peer_failed"],
+        sender="batched_ingress_client",
+    )
+
+
+def _dropped_for(cluster: Cluster, node: int) -> int:
+    return cluster.account(node).dropped["peer_full"]

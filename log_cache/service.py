@@ -39,7 +39,6 @@ from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 
-
 _HEADS_SHARE = 8  # of memory may wait to be packed: with very many sources each has little to pack
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Head:
         """How much memory it takes."""
         return self.live_bytes + self.count * RECORD_BYTES + len(self.pieces) * _PIECE_BYTES
 
+    @property
+    def middle(self) -> int:
+        """The time in the middle between the oldest and the newest."""
+        return (self.oldest + self.newest) // 2
+
     def add(self, part: bytes, index: bytes, oldest: int, newest: int) -> None:
         """Append what arrived, whose times lie between `oldest` and `newest`."""
         if not self.count:
@@ -76,14 +81,11 @@ class Head:
 
 
 class Source:
-    """The envelopes of one source; there is always at least one.
+    """The envelopes of one source; there is always at least one."""
 
-    `newest` needs no upkeep: since the oldest go first, the newest goes last.
-    """
+    __slots__ = ("_newest", "_oldest", "_packed_bytes", "_packed_live", "birth", "chunks", "count", "expired", "head")
 
-    __slots__ = ("_oldest", "_packed_bytes", "_packed_live", "birth", "chunks", "count", "expired", "head", "newest")
-
-    def __init__(self, birth: int, newest: int) -> None:
+    def __init__(self, birth: int) -> None:
         self.birth = birth
         self.chunks: list[Chunk] = _NO_CHUNKS
         self.head = Head(birth)
@@ -91,8 +93,8 @@ class Source:
         self.expired = 0
         self._packed_bytes = 0
         self._packed_live = 0
-        self.newest = newest
         self._oldest: int | None = None
+        self._newest: int | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -116,9 +118,21 @@ class Source:
             self._oldest = min(part.oldest for part in self.stretches())
         return self._oldest
 
+    @property
+    def newest(self) -> int:
+        """The newest time of any envelope."""
+        if self._newest is None:
+            self._newest = max(part.newest for part in self.stretches())
+        return self._newest
+
     def stretches(self) -> list[Chunk | Head]:
         """Give all that is held, in order of arrival."""
         return [*self.chunks, self.head] if self.head.count else [*self.chunks]
+
+    @property
+    def parts(self) -> int:
+        """How many stretches there are."""
+        return len(self.chunks) + bool(self.head.count)
 
     def older_than(self, time: int) -> dict[int, int]:
         """Say how many of each stretch are older."""
@@ -143,11 +157,6 @@ class Source:
         counts = choose_oldest(stretches, [stretch.live_bytes for stretch in stretches], raw_bytes)
         return counts if sum(counts.values()) < self.count else self.oldest_of(self.count - 1)
 
-    def oldest_held(self, held_bytes: int) -> dict[int, int]:
-        """Say how many go when so much memory is to be won."""
-        stretches = self.stretches()
-        return choose_oldest(stretches, [stretch.held_bytes for stretch in stretches], held_bytes)
-
     def dead_bytes(self) -> int:
         """Say how much memory is held by what has expired already."""
         return sum(chunk.held_bytes * chunk.expired // chunk.count for chunk in self.chunks if chunk.expired)
@@ -158,8 +167,8 @@ class Source:
         before = head.held_bytes
         head.add(part, index, oldest, newest)
         self.count += len(index) // RECORD_BYTES
-        if newest > self.newest:
-            self.newest = newest
+        if self._newest is not None and newest > self._newest:
+            self._newest = newest
         if self._oldest is not None and oldest < self._oldest:
             self._oldest = oldest
         return head.held_bytes - before
@@ -202,6 +211,20 @@ class Source:
         self.expired += gone
         self._oldest = None
         return gone
+
+    def drop(self, whole: Iterable[int]) -> None:
+        """Expire all of some stretches."""
+        gone = 0
+        for which in sorted(whole, reverse=True):
+            if which == len(self.chunks):
+                gone += self.head.count
+                self.head = Head(self.next)
+            else:
+                gone += self.chunks[which].live
+                self._replace(which, which + 1, [])
+        self.count -= gone
+        self.expired += gone
+        self._oldest = self._newest = None
 
     def compact(self, packer: Packer, chunk_bytes: int) -> None:
         """Pack chunks anew of which a quarter or more has expired, together with such neighbours."""

@@ -5,7 +5,7 @@ No I/O and no clock; one thread. Hot path: `put` and what follows from it sees e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from envelope import kernel
-from log_cache.choice import choose_oldest
+from log_cache.choice import choose_whole
 from log_cache.chunk import INDEX, RECORD_BYTES, Packer
 from log_cache.cursor import Position
 from log_cache.query import Meta
@@ -175,21 +175,17 @@ class Store:
     def prune(self, surplus_bytes: int) -> int:
         """Make `held_bytes` smaller by a surplus, and say how many envelopes expired for it.
 
-        Those that are oldest by time go first, of whichever source; or, with victims "noisiest", those of the sources
-        that take the most, until all that were above a level are level.
+        What was packed together goes together, the oldest first, of whichever source; or, with victims "noisiest", of
+        the sources that take the most, until all that were above a level are level.
         """
         goal = self.held_bytes - surplus_bytes
         self._deal()
         self._enforce_all()
-        before, rounds = self._expired, 0
-        while self._held_bytes > goal and self._sources:
-            quota = (self._held_bytes - goal) << rounds
-            if self.limits.victims == "noisiest":
-                self._level_sources(quota)
-            else:
-                self._expire_oldest(quota)
-            self._compact(goal)
-            rounds += 1
+        before = self._expired
+        self._compact(goal)
+        if self._held_bytes > goal:
+            quota = self._held_bytes - goal
+            self._level_sources(quota) if self.limits.victims == "noisiest" else self._drop_oldest(quota)
         return self._expired - before
 
     def _deal(self) -> None:
@@ -205,7 +201,7 @@ class Store:
         for (source_id, (part, index)), (oldest, newest) in zip(dealt.items(), _spans(dealt), strict=True):
             source = sources.get(source_id)
             if source is None:
-                source = sources[source_id] = Source(birth, newest)
+                source = sources[source_id] = Source(birth)
                 self._held_bytes += source.held_bytes
             taken = source.add(part, index, oldest, newest)
             self._held_bytes += taken
@@ -251,28 +247,38 @@ class Store:
             excess = source.live_bytes - self._per_source_bytes
             self._expire(source_id, source, source.oldest_bytes(excess))
 
-    def _expire_oldest(self, quota: int) -> None:
-        """Expire the oldest of all sources, as many as take so much memory."""
-        of_sources = [(source_id, source.stretches()) for source_id, source in self._sources.items()]
-        stretches = [stretch for _, of_source in of_sources for stretch in of_source]
-        counts = choose_oldest(stretches, [stretch.held_bytes for stretch in stretches], quota)
-        start = 0
-        for source_id, of_source in of_sources:
-            places = range(start, start := start + len(of_source))
-            of_stretches = {which: counts[place] for which, place in enumerate(places) if place in counts}
-            self._expire(source_id, self._sources[source_id], of_stretches)
+    def _drop_oldest(self, quota: int) -> None:
+        """Let the oldest of all sources go, as much as takes so much memory."""
+        places = [(source_id, which) for source_id, source in self._sources.items() for which in range(source.parts)]
+        stretches = [stretch for source in self._sources.values() for stretch in source.stretches()]
+        whole: dict[bytes, list[int]] = {}
+        for place in choose_whole(stretches, quota):
+            source_id, which = places[place]
+            whole.setdefault(source_id, []).append(which)
+        for source_id, of_source in whole.items():
+            self._drop(source_id, of_source)
 
     def _level_sources(self, quota: int) -> None:
-        """Expire the oldest of those sources that take the most memory."""
+        """Let the oldest go of those sources that take the most memory."""
         level = level_of([source.held_bytes for source in self._sources.values()], self._held_bytes - quota)
         for source_id, source in list(self._sources.items()):
             if source.held_bytes > level:
-                self._expire(source_id, source, source.oldest_held(source.held_bytes - level))
+                self._drop(source_id, choose_whole(source.stretches(), source.held_bytes - level))
+
+    def _drop(self, source_id: bytes, whole: Sequence[int]) -> None:
+        source = self._sources[source_id]
+        with self._changes(source):
+            source.drop(whole)
+        self._bury_empty(source_id, source)
 
     def _expire(self, source_id: bytes, source: Source, counts: Mapping[int, int]) -> None:
         if counts:
             with self._changes(source):
                 source.expire(counts, self._packer, self.limits.chunk_bytes)
+        self._bury_empty(source_id, source)
+
+    def _bury_empty(self, source_id: bytes, source: Source) -> None:
+        """Forget a source that holds nothing any more."""
         if not source.count:
             del self._sources[source_id]
             self._held_bytes -= source.held_bytes

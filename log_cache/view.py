@@ -50,8 +50,11 @@ class View(ABC):
         self._packed = list(source.chunks) if source else []
         self._head = source.head.snapshot() if source and source.head.count else None
 
-    def take(self, limit: int, matching: Matching | None = None) -> Taken:
-        """Take the first `limit` envelopes, or of those that match."""
+    def take(self, limit: int, matching: Matching | None = None, ties: int = 0) -> Taken:
+        """Take the first `limit` envelopes, or of those that match.
+
+        With `ties`, what follows the last of them with the same time is taken too, out of so many envelopes.
+        """
         chunks = self._chunks()
         reader = SelectionReader()
         taken: list[bytes] = []
@@ -59,15 +62,22 @@ class View(ABC):
         for selection in self._selections(chunks):
             at_once = _FILTERED_AT_ONCE if matching else len(selection)
             for start in range(0, len(selection), at_once):
-                if count == limit:
+                if count >= limit:
                     return self._taken(taken, count, chunks, seen)
                 part = selection[start : start + at_once]
                 batch, kept, passed = _fitting(reader, part, limit - count, matching)
+                stop = start + passed
+                if count + kept == limit and ties:
+                    behind = selection.behind_ties(stop, ties)
+                    more, further, _ = _fitting(reader, selection[stop:behind], ties, matching)
+                    batch, kept, stop = batch + more, kept + further, behind
                 taken.append(batch)
                 count += kept
-                seen = part.number(passed - 1)
-                if passed < len(part):
-                    return self._taken(taken, count, chunks, seen)
+                seen = selection.number(stop - 1)
+                if count >= limit:
+                    if stop < len(selection):
+                        return self._taken(taken, count, chunks, seen)
+                    break
         return self._taken(taken, count, chunks, None)
 
     def batches(self) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ SOURCES = ({"source_id": "app", "tier": "front"}, {"source_id": "db", "tier": "b
 BOUNDS = ("0.1", "0.5", "1", "+Inf")
 ODD_BOUNDS = ("-2.5", "-1", "1", "1.0", "1e2", "Inf", "no number")
 
-_GAPS_S = ((15,), (60,), (10, 15, 20), (1, 15, 37, 60, 290), (60, 299, 300, 301, 420))
+_GAPS_S = ((15,), (60,), (10, 15, 20), (1, 15, 37, 60, 290), (0, 0, 1, 15, 60), (60, 299, 300, 301, 420))
 """Between the points of a series: regular or not, and now and then longer than PromQL looks back."""
 _ODD_READINGS = (0.0, 0.0, 1.0, 1.0, 1e6, -2.5, math.nan, math.inf, -math.inf)
 _GROWTHS = (0, 1, 2, 5, 7, 30, 1000)
@@ -49,7 +49,7 @@ class _Recorder:
         self._most = most
 
     def times_ms(self) -> list[int]:
-        """Ascending, no two the same, mostly whole seconds; none at all for a series in ten."""
+        """Ascending, now and then two the same, mostly whole seconds; none at all for a series in ten."""
         gaps_s = self._random.choice(_GAPS_S)
         count = self._random.randint(1, self._most) if self._random.random() < 0.9 else 0
         first_ms = START_MS + self._random.choice((0, 0, 7000, 7250, 150_000))

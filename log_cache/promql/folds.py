@@ -54,7 +54,7 @@ def _join_moments(left: Numbers, right: Numbers) -> Numbers:
             count,
             left[1] + dx * share,
             left[2] + dy * share,
-            left[3] + right[3] + dx * dx * both,
-            left[4] + right[4] + dx * dy * both,
+            left[3] + right[3] + dx * both * dx,  # in this order 0 stays 0, where the square would be infinite
+            left[4] + right[4] + dx * both * dy,
         )
     )

@@ -52,16 +52,17 @@ class OverTime:
     """Numbers that are kept for each sample meanwhile: they are paid for."""
 
 
-def _simple(formula: Formula, needs: int = 1, *, keeps_name: bool = False, weight: int = 1) -> OverTime:
-    return OverTime(lambda ranges, _: formula(ranges), _of_at_least(needs), keeps_name, weight)
+def _simple(formula: Formula, *, keeps_name: bool = False, weight: int = 1) -> OverTime:
+    return OverTime(lambda ranges, _: formula(ranges), _of_any, keeps_name, weight)
 
 
-def _of_at_least(samples: int) -> Callable[[Ranges], Flags]:
-    return lambda ranges: ranges.counts >= samples
+def _of_any(ranges: Ranges) -> Flags:
+    """Where a range has samples at all."""
+    return ranges.counts > 0
 
 
 def _of_a_while(ranges: Ranges) -> Flags:
-    """Where the samples of a range are not all of one time: only then did anything grow."""
+    """Where the samples of a range are not all of one time: only then did anything grow, and is there a line."""
     return seconds_sampled(ranges) > 0
 
 
@@ -191,8 +192,8 @@ OVER_TIME: Mapping[str, OverTime] = {
     "idelta": OverTime(lambda ranges, _: idelta(ranges), _of_two_moments),
     "changes": _simple(changes),
     "resets": _simple(resets),
-    "deriv": _simple(_deriv, needs=2, weight=_MOMENTS),
-    "predict_linear": OverTime(_predict_linear, _of_at_least(2), weight=_MOMENTS),
+    "deriv": OverTime(lambda ranges, _: _deriv(ranges), _of_a_while, weight=_MOMENTS),
+    "predict_linear": OverTime(_predict_linear, _of_a_while, weight=_MOMENTS),
     "sum_over_time": _simple(_sum),
     "avg_over_time": _simple(_avg),
     "min_over_time": _simple(partial(_extreme, np.fmin)),
@@ -203,6 +204,6 @@ OVER_TIME: Mapping[str, OverTime] = {
     "last_over_time": _simple(_last, keeps_name=True),
     "stddev_over_time": _simple(_stddev, weight=_MOMENTS),
     "stdvar_over_time": _simple(_stdvar, weight=_MOMENTS),
-    "quantile_over_time": OverTime(_quantile, _of_at_least(1)),
+    "quantile_over_time": OverTime(_quantile, _of_any),
 }
 """The functions that take a range, by name."""

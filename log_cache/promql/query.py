@@ -82,8 +82,8 @@ class Query:
         """Evaluate over the samples: one list of series for each selection, in the same order.
 
         Series and samples that were not asked for are ignored, so a list may hold more than is needed; no two series
-        of a list may have the same labels. Of samples with the same time the last one counts. An instant query
-        (`times.is_instant`) is answered with what the query is, a range query always with a "matrix".
+        of a list may have the same labels. Of samples with the same time a range has all, an instant the last. An
+        instant query (`times.is_instant`) is answered with what the query is, a range query always with a "matrix".
         """
         if not times.is_instant:
             self._check_range_query()

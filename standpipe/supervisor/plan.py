@@ -38,14 +38,17 @@ class Door:
     switch: str = ""
     """The setting that opens it, if it is closed by default."""
 
-    def is_told(self, told: Mapping[str, Any]) -> bool:
-        """Whether somebody has set it up already."""
-        return self.setting.partition(".")[0] in told
+    def place(self, told: Mapping[str, Any], index: int, *, auto: bool) -> str | None:
+        """Return where that of the `index`th of its kind listens; None if that was `told` already, or told not to.
 
-    def place(self, index: int, *, auto: bool) -> str:
-        """Return where that of the `index`th of its kind listens."""
-        port = self.port if index == 0 else self.next_port + index - 1
-        return join_listen("127.0.0.1", 0 if auto else port)
+        Of several, the first does as it was told, and the others count up from there.
+        """
+        section, _, setting = self.setting.partition(".")
+        own = told.get(section, {})
+        if section in told and (index == 0 or not isinstance(own, Mapping) or own.get("enabled") is False):
+            return None
+        ports = (self.port, *range(self.next_port, 65536))
+        return _listen(own.get(setting), ports, index, f"{section} {setting}", auto=auto)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +289,7 @@ def _component(
         listen=listen,
         admin_listen=admin_listen,
         flags=(*_flags(room, own, data_dir, config, access), *_index_tag(room, own, index)),
-        doors={door: door.place(index, auto=auto) for door in room.doors if not door.is_told(own)},
+        doors={door: place for door in room.doors if (place := door.place(own, index, auto=auto))},
         dials_dopplers=room is not DOPPLER and "doppler_addresses" not in own,
         dials_agent=room.reports and "agent_address" not in own,
         dials_log_cache=room.asks_log_cache and "log_cache_url" not in own,

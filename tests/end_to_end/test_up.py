@@ -22,8 +22,8 @@ import pytest
 
 from tests.end_to_end.systems import PATIENCE_S, STANDPIPE, RunningUp, eventually, is_alive, session_of, up
 
-COMPONENTS = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller")
-DOORS = ("metron.dropsonde", "metron.statsd", "reverse_log_proxy.gateway")
+COMPONENTS = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller", "log_cache-0")
+DOORS = ("metron.dropsonde", "metron.statsd", "reverse_log_proxy.gateway", "log_cache-0.rest")
 ONE = ("--only", "doppler-0", "--dopplers", "1")
 
 
@@ -75,14 +75,38 @@ def test_a_second_up_is_refused_and_told_of_the_first(running: RunningUp) -> Non
 
 
 def test_stops_in_the_order_of_the_flow(data_dir: Path) -> None:
+    flow = ("metron", "doppler-0", "traffic_controller", "log_cache-0")
     with up(data_dir) as system:
         pids = [system.pid(name) for name in COMPONENTS]
         assert system.end(signal.SIGINT) == 0
-    stopping = [system.output.index(f"stopping [{name}]") for name in ("metron", "doppler-0", "traffic_controller")]
-    stopped = [system.output.index(f"stopped [{name}]") for name in ("metron", "doppler-0", "traffic_controller")]
-    assert stopping[0] < stopped[0] < stopping[1] < stopped[1] < stopping[2]
+    stopping = [system.output.index(f"stopping [{name}]") for name in flow]
+    stopped = [system.output.index(f"stopped [{name}]") for name in flow]
+    assert stopping[0] < stopped[0] < stopping[1] < stopped[1] < stopping[2] < stopped[2] < stopping[3]
     assert not any(is_alive(pid) for pid in pids)
     assert not (data_dir / "endpoints.json").exists()
+
+
+def test_without_a_log_cache_the_others_are_there(data_dir: Path) -> None:
+    with up(data_dir, "--log-caches", "0") as system:
+        without = [name for name in (*COMPONENTS, *DOORS) if not name.startswith("log_cache")]
+        assert [name for name in sorted(system.endpoints) if not name.endswith(".admin")] == sorted(without)
+        assert system.end() == 0
+
+
+def test_two_log_caches_know_each_other(data_dir: Path) -> None:
+    with up(data_dir, "--log-caches", "2", "--only", "log_cache") as system:
+        nodes = ("log_cache-0", "log_cache-1")
+        named = [*nodes, *(f"{node}.{door}" for node in nodes for door in ("admin", "rest"))]
+        assert sorted(system.endpoints) == sorted(named)
+        peers = [system.get(node, "/ledger")["accounts"][-1]["account"] for node in nodes]
+        assert peers == [f"peer {system.endpoints[node]}" for node in reversed(nodes)]
+        assert system.end() == 0
+
+
+def test_one_of_several_log_caches_can_be_started_alone(data_dir: Path) -> None:
+    with up(data_dir, "--log-caches", "2", "--only", "log_cache-1") as system:
+        assert sorted(system.endpoints) == ["log_cache-1", "log_cache-1.admin", "log_cache-1.rest"]
+        assert system.end() == 0
 
 
 def test_what_dies_comes_back_where_it_was(data_dir: Path) -> None:

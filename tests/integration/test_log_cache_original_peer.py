@@ -100,18 +100,6 @@ async def test_promql_pages_through_many_samples(certs_dir: Path) -> None:
         assert all(request.limit == 1000 for request in original.reads)
 
 
-async def test_promql_finds_each_of_many_samples_of_one_moment(certs_dir: Path) -> None:
-    """As a scrape has them; pages end among those of one moment."""
-    async with mixed(certs_dir) as (nodes, original):
-        source = nodes.source_of(1)
-        put(original, [counter(source, at * SECOND, at, str(each)) for at in range(100, 150) for each in range(70)])
-
-        found = await nodes[0].instant(f'count_over_time(requests{{source_id="{source}"}}[10m])', "150")
-
-        expected = {(("instance_id", str(each)), ("source_id", source)): 50.0 for each in range(70)}
-        assert found == Counter(expected)
-
-
 def put(original: OriginalLogCache, envelopes: list[Envelope]) -> None:
     """Let another of its clients send it these."""
     message = pb.SendRequest(envelopes={"batch": envelopes}).SerializeToString()

@@ -22,10 +22,15 @@ from tests.promql_oracle.vectors import (
 OverTime = Callable[..., float | None]
 
 
+def _has_two_moments(points: list[Point]) -> bool:
+    """Whether the points are not all of one time: only then is there a growth, or a line."""
+    return points[0][0] < points[-1][0]
+
+
 def _extrapolated(window: Window, *, counts: bool, per_second: bool) -> float | None:
     """The change over the whole window, extrapolated from its first and last points to its edges."""
     points = window.points
-    if len(points) < 2:
+    if not _has_two_moments(points):
         return None
     (first_ms, first), (last_ms, last) = points[0], points[-1]
     change = last - first
@@ -43,7 +48,7 @@ def _extrapolated(window: Window, *, counts: bool, per_second: bool) -> float | 
 
 
 def _irate(window: Window) -> float | None:
-    if len(window.points) < 2:
+    if not _has_two_moments(window.points[-2:]):
         return None
     (before_ms, before), (last_ms, last) = window.points[-2:]
     grown = last if last < before else last - before
@@ -51,7 +56,7 @@ def _irate(window: Window) -> float | None:
 
 
 def _idelta(window: Window) -> float | None:
-    if len(window.points) < 2:
+    if not _has_two_moments(window.points[-2:]):
         return None
     before, last = window.values[-2:]
     return last - before
@@ -82,11 +87,11 @@ def _line(points: list[Point], zero_ms: int) -> tuple[float, float]:
 
 
 def _deriv(window: Window) -> float | None:
-    return None if len(window.points) < 2 else _line(window.points, window.points[0][0])[0]
+    return _line(window.points, window.points[0][0])[0] if _has_two_moments(window.points) else None
 
 
 def _predict_linear(window: Window, ahead_s: float) -> float | None:
-    if len(window.points) < 2:
+    if not _has_two_moments(window.points):
         return None
     slope, level = _line(window.points, window.now_ms)
     return slope * ahead_s + level

@@ -25,7 +25,10 @@ class Failure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """One series as it was recorded: labels with `__name__`, points ascending in time."""
+    """One series as it was recorded: labels with `__name__`, points in the order of their times.
+
+    Several may have the same time, as they have that are cut to seconds: a range has all of them, an instant the last.
+    """
 
     labels: Mapping[str, str]
     points: list[Point]

@@ -20,7 +20,7 @@ PAGES = sorted(
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 _HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.M)
-_COMMAND = re.compile(r"(?:^|`|\| |&& )(?:\.venv/bin/)?standpipe (?P<words>[a-z]+(?: [a-z]+)?)", re.M)
+_COMMAND = re.compile(r"(?:^|`|\| |&& )(?:\.venv/bin/)?standpipe (?P<words>[a-z-]+(?: [a-z]+)?)", re.M)
 _TARGET = re.compile(r"(?:^|`)make (?P<target>[a-z-]+)", re.M)
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from log_cache.store import Store
-
 
 @dataclass(slots=True)
 class Held:
@@ -64,11 +62,12 @@ class Model:
     def forget(self) -> None:
         self.sources = {source: life for source, life in self.sources.items() if life.held}
 
-    def follow_pruning(self, store: Store) -> tuple[list[Held], list[Held]]:
-        """Expire as many of each source as the store did: (what went, what is left)."""
-        metas = store.meta()
-        gone: list[Held] = []
+    def follow_pruning(self, left: dict[bytes, list[str]]) -> int:
+        """Expire of each source what the store has no more, by the names of what is left; say how many that was."""
+        before = sum(len(life.held) for life in self.sources.values())
         for source, life in self.sources.items():
-            gone += life.expire(len(life.held) - (metas[source].count if source in metas else 0))
+            names = set(left.get(source, ()))
+            life.expired += sum(each.name not in names for each in life.held)
+            life.held = [each for each in life.held if each.name in names]
         self.forget()
-        return gone, [each for life in self.sources.values() for each in life.held]
+        return before - sum(len(life.held) for life in self.sources.values())

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given
 
-from log_cache.choice import choose_oldest
+from log_cache.choice import choose_oldest, choose_whole
 
 STRETCHES = st.lists(st.lists(st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1), min_size=1), max_size=6)
 
@@ -58,3 +59,20 @@ def test_does_not_look_at_what_is_behind() -> None:
             raise AssertionError("this is newer than all that goes")
 
     assert choose_oldest([Times([1, 2, 3]), Unseen([4, 5])], [3, 2], 2) == {0: 2}
+
+
+@given(st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 9)), min_size=1, max_size=20), st.integers(1, 100))
+def test_whole_stretches_go_the_oldest_first_until_enough_have_gone(sizes: list[tuple[int, int]], quota: int) -> None:
+    stretches = [SimpleNamespace(middle=middle, held_bytes=held_bytes) for middle, held_bytes in sizes]
+
+    chosen = choose_whole(stretches, quota)
+
+    gone = [stretches[which] for which in chosen]
+    left = [stretch for stretch in stretches if stretch not in gone]
+    assert sum(each.held_bytes for each in gone) >= quota or not left
+    assert sum(each.held_bytes for each in gone[:-1]) < quota
+    assert all(each.middle <= other.middle for each in gone for other in left)
+
+
+def test_nothing_goes_when_nothing_has_to() -> None:
+    assert choose_whole([SimpleNamespace(middle=1, held_bytes=1)], 0) == []

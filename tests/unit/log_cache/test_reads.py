@@ -159,8 +159,36 @@ def test_a_follower_by_time_sees_late_envelopes_in_order() -> None:
         half = SECOND // 2
         node.put(NOW - 2 * SECOND, NOW - half - 1, NOW - half, NOW - 1)
 
-        assert await node.times(start=NOW - 59 * SECOND, end=NOW) == [NOW - 2 * SECOND, NOW - half - 1]
-        assert await node.times(start=NOW - 59 * SECOND, end=NOW - half) == [NOW - 2 * SECOND, NOW - half - 1]
+        found = await node.times(start=NOW - 59 * SECOND, end=NOW, open_ended=True)
+
+        assert found == [NOW - 2 * SECOND, NOW - half - 1]
+
+    run(scenario)
+
+
+def test_a_follower_by_time_never_finds_a_page_that_ends_between_equal_timestamps() -> None:
+    """It pages on from the last timestamp it saw, and one nanosecond: the rest of them would be passed over."""
+
+    async def scenario() -> None:
+        node = Node()
+        node.put(1, 2, 2, 2, 3, 3)
+        node.put(3, counter={"name": "cpu"})
+        node.put(3, counter={"name": "cpu"})
+
+        assert await node.times(limit=2) == [1, 2, 2, 2]
+        assert await node.times(start=3, limit=1, name_filter="cpu") == [3, 3]
+        assert await node.times(limit=1, descending=True) == [3]
+        assert await node.times(cursor="", limit=2) == [1, 2]
+
+    run(scenario)
+
+
+def test_of_equal_timestamps_there_is_a_bound() -> None:
+    async def scenario() -> None:
+        node = Node()
+        node.put(*[7] * 1500)
+
+        assert (await node.answer(limit=1)).count == 1001
 
     run(scenario)
 
@@ -170,8 +198,9 @@ def test_nothing_is_held_back_from_other_reads() -> None:
         node = Node()
         node.put(NOW - 1)
 
-        assert await node.times(start=0, end=NOW) == [NOW - 1]
-        assert await node.times(start=NOW - 59 * SECOND, end=NOW, descending=True) == [NOW - 1]
+        assert await node.times(start=0, end=NOW, open_ended=True) == [NOW - 1]
+        assert await node.times(start=NOW - 59 * SECOND, end=NOW) == [NOW - 1]
+        assert await node.times(start=NOW - 59 * SECOND, end=NOW, open_ended=True, descending=True) == [NOW - 1]
         assert await node.times(cursor="") == [NOW - 1]
 
     run(scenario)
@@ -182,7 +211,7 @@ def test_a_start_within_the_settle_window_is_no_error() -> None:
         node = Node()
         node.put(NOW - 1)
 
-        assert await node.times(start=NOW - 2, end=NOW) == []
+        assert await node.times(start=NOW - 2, end=NOW, open_ended=True) == []
 
     run(scenario)
 

@@ -37,7 +37,8 @@ def test_a_limit_below_zero_is_refused() -> None:
 
 
 def test_an_end_of_zero_is_now() -> None:
-    assert made(end=0).end == NOW
+    assert (made(end=0).end, made(end=0).open_ended) == (NOW, True)
+    assert (made(end=NOW).end, made(end=NOW).open_ended) == (NOW, False)
     assert made(end=0, start=NOW + 1).start == NOW + 1
 
 

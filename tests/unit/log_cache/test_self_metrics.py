@@ -45,6 +45,7 @@ def test_gauges_are_those_of_the_original_with_its_units() -> None:
 
     assert gauges["log_cache_store_size"].value == 1
     assert (gauges["log_cache_cache_period"].value, gauges["log_cache_cache_period"].unit) == (2_000, "milliseconds")
+    assert gauges["log_cache_truncation_duration"].unit == "milliseconds"
     assert 0 < gauges["log_cache_memory_utilization"].value < 100
     assert gauges.keys() > {
         "log_cache_truncation_duration",
@@ -58,9 +59,12 @@ def test_gauges_are_those_of_the_original_with_its_units() -> None:
 
 
 def test_a_node_of_a_cluster_tells_of_what_it_could_not_forward() -> None:
-    cluster = Cluster(["here:1", "there:1"], 0, TlsFiles.named(Path("nowhere"), "none"))
+    cluster = Cluster(["there:1", "here:1", "elsewhere:1"], 1, TlsFiles.named(Path("nowhere"), "none"))
 
-    failures = [each for each in _sent(cluster=cluster) if each.counter.name == "log_cache_send_failures"]
+    sent = _sent(cluster=cluster)
 
+    failures = [each for each in sent if each.counter.name == "log_cache_send_failures"]
     assert [each.tags["sender"] for each in failures] == ["batched_ingress_client"]
-    assert {each.source_id for each in failures} == {"log-cache"}
+    dropped = [each for each in sent if each.counter.name == "ingress_dropped"]
+    assert [each.tags["nodeIndex"] for each in dropped] == ["0", "2"]
+    assert {each.source_id for each in sent} == {"log-cache"}

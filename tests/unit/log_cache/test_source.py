@@ -18,7 +18,7 @@ def arrive(source: Source, *times: int, size: int = 0) -> None:
 
 
 def source_of(*times: int) -> Source:
-    source = Source(1, max(times))
+    source = Source(1)
     arrive(source, *times)
     return source
 
@@ -33,7 +33,7 @@ def times_of(source: Source) -> list[int]:
     gone=st.integers(0, 200),
 )
 def test_its_sums_are_those_of_its_stretches(arrivals: list[list[int]], packed: set[int], gone: int) -> None:
-    source = Source(1, max(arrivals[0]))
+    source = Source(1)
     for turn, times in enumerate(arrivals):
         arrive(source, *times)
         if turn in packed:

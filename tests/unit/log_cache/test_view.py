@@ -146,3 +146,30 @@ def test_a_view_is_read_in_other_threads_while_the_store_goes_on() -> None:
     assert len(read) == 90
     assert all(each in (ascending, ascending[::-1]) for each in read)
     assert store.meta()[b"app"].oldest > 500
+
+
+@given(
+    of_times=st.lists(st.integers(0, 5), max_size=60),
+    limit=st.integers(1, 30),
+    ties=st.integers(1, 60),
+    descending=st.booleans(),
+)
+def test_what_has_the_time_of_the_last_comes_too(of_times: list[int], limit: int, ties: int, descending: bool) -> None:
+    expected = sorted(of_times, reverse=descending)
+    alike = sum(time == expected[limit - 1] for time in expected[limit:]) if limit <= len(expected) else 0
+
+    taken = filled(*of_times).view(b"app", *EVER, ALL, descending=descending).take(limit, None, ties)
+
+    size = limit + min(ties, alike)
+    assert times(taken.batch) == expected[:size]
+    assert (taken.count, taken.rest) == (min(size, len(expected)), size < len(expected))
+
+
+def test_a_filter_applies_to_what_has_the_time_of_the_last_too() -> None:
+    of_one_time = [envelope(1, kind, kind=kind) for kind in ("counter", "log", "timer", "log", "counter")]
+    store = Store(StoreLimits())
+    store.put(batch(*of_one_time), len(of_one_time))
+
+    taken = store.view(b"app", *EVER, ALL).take(1, NameFilter("requests"), 9)
+
+    assert (names(taken.batch), taken.count) == (["counter", "counter"], 2)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, note, reject, settings
 from log_cache.promql import query as engine
 from log_cache.promql.budget import Budget
 from log_cache.promql.steps import StepTimes
-from log_cache.promql.values import QueryError, Series
+from log_cache.promql.values import QueryError, Result, Series
 from tests.promql_oracle import Answer, Failure, Raw, ask_at, ask_over
 from tests.promql_oracle.known import KNOWN, Known
 from tests.promql_oracle.vectors import labels_from
@@ -58,13 +59,22 @@ def asked_for(selection: engine.Selection, recorded: Sequence[Raw]) -> list[Seri
     ]
 
 
-def engines_answer(case: Case) -> Answer | None:
-    """What the engine says, from no more than it asked for; None if it refuses."""
-    times = step_times(case.times_ms)
+def everything(_: engine.Selection, recorded: Sequence[Raw]) -> list[Series]:
+    return [as_series(raw) for raw in recorded]
+
+
+def result_of(case: Case, times: StepTimes, given_for: Callable[..., list[Series]] = asked_for) -> Result:
+    query = engine.parse(case.expression)
+    series = [given_for(selection, case.series) for selection in query.selections(times)]
+    return query.evaluate(times, series, Budget())
+
+
+def engines_answer(
+    case: Case, times: StepTimes | None = None, given_for: Callable[..., list[Series]] = asked_for
+) -> Answer | None:
+    """What the engine says; None if it refuses."""
     try:
-        query = engine.parse(case.expression)
-        series = [asked_for(selection, case.series) for selection in query.selections(times)]
-        result = query.evaluate(times, series, Budget())
+        result = result_of(case, times or step_times(case.times_ms), given_for)
     except QueryError:
         return None
     if result.kind == "scalar":
@@ -126,6 +136,36 @@ def test_engine_and_oracle_agree(name: str) -> None:
 @given(nested_cases(3))
 def test_engine_and_oracle_agree_on_nested_expressions(case: Case) -> None:
     check(case)
+
+
+@few(60)
+@given(nested_cases(2))
+def test_samples_that_were_not_asked_for_change_nothing(case: Case) -> None:
+    assert same(engines_answer(case), engines_answer(case, given_for=everything))
+
+
+@few(60)
+@given(nested_cases(2))
+def test_a_range_query_of_one_moment_says_what_the_instant_query_says(case: Case) -> None:
+    (now_ms, *_), once = case.times_ms, replace(case, times_ms=case.times_ms[:1])
+
+    assert same(engines_answer(once), engines_answer(once, StepTimes.spaced(now_ms, now_ms, 1000)))
+
+
+@pytest.mark.parametrize("query", ["sort({})", "sort_desc({})", "sort(-{})"])
+def test_sorted_samples_are_in_their_order(query: str) -> None:
+    @few(24)
+    @given(cases_of("matchers"))
+    def ordered(case: Case) -> None:
+        sorting = replace(case, expression=query.format(case.expression), times_ms=case.times_ms[:1])
+        expected = oracles_answer(sorting)
+        if expected is None:
+            reject()
+        said = [sample.value for sample in result_of(sorting, step_times(sorting.times_ms)).data]
+
+        assert said == pytest.approx([value for ((_, value),) in expected.values()], nan_ok=True)
+
+    ordered()
 
 
 def known_case(known: Known) -> tuple[Case, Answer | None]:

@@ -119,6 +119,15 @@ def test_a_line_is_drawn_on_into_the_future() -> None:
     assert at("predict_linear(m[5m] offset 1m, 100)", samples, 90) == {"": pytest.approx(48)}
 
 
+@pytest.mark.parametrize("call", ["deriv(m[5m])", "predict_linear(m[5m], 60)"])
+def test_samples_of_one_time_make_no_line(call: str) -> None:
+    assert at(call, {"m": [(10, 1.0), (10, 1.0)]}) == {}
+
+
+def test_the_deviation_of_numbers_whose_squares_are_too_large() -> None:
+    assert one("stddev_over_time(m[5m])", 1e200, 1e200) == 0
+
+
 def test_the_count_of_the_original_clients() -> None:
     """The query that the autoscaler asks for throughput."""
     samples = {f"http{{source_id='G',instance_id='{n}'}}": every(1, *range(40 * (n + 1) // 2)) for n in range(2)}

@@ -131,6 +131,23 @@ def test_nodes_of_a_log_cache_know_each_other_in_one_order() -> None:
     assert second.flags[-2:] == (together, "--node-index=1")
 
 
+def test_doors_of_further_nodes_count_up_from_where_the_first_was_told() -> None:
+    told = {"rest": {"listen": "0.0.0.0:9443"}}
+    first, second = _plan(UpSettings(log_caches=2), log_cache=told).log_caches
+    assert list(first.doors.values()) == []
+    assert list(second.doors.values()) == ["0.0.0.0:9444"]
+
+
+def test_doors_that_were_closed_stay_closed_at_all_nodes() -> None:
+    closed = _plan(UpSettings(log_caches=2), log_cache={"rest": {"enabled": False}}).log_caches
+    assert [list(node.doors) for node in closed] == [[], []]
+
+
+def test_further_nodes_have_doors_though_something_else_of_them_was_set() -> None:
+    _, second = _plan(UpSettings(log_caches=2), log_cache={"rest": {"max_streams": 5}}).log_caches
+    assert list(second.doors.values()) == ["127.0.0.1:8400"]
+
+
 def test_a_log_cache_alone_is_told_of_no_others() -> None:
     (alone,) = make_cluster(_plan().log_caches)
     assert not any("node" in flag for flag in alone.flags)

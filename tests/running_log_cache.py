@@ -1,0 +1,82 @@
+"""A log cache for the time of a test, with its tokens, fed as the original's nozzle feeds it."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import trio
+
+from envelope.pb import logcache_v1_pb2 as pb
+from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
+from plumbing.lifecycle import Ports
+from plumbing.tls import client_context
+from plumbing.tokens import TokenStore
+from tests.go_log_cache import GoLogCache, GrpcLogCache
+from tests.running import dial, running
+
+
+@dataclass
+class LogCache:
+    """A node that runs, and a channel to it."""
+
+    ports: Ports
+    trusting: ssl.SSLContext
+    tokens: TokenStore
+    channel: grpc.Channel
+
+    @property
+    def url(self) -> str:
+        """Its REST interface."""
+        return f"https://{self.ports['rest']}"
+
+    def token(self, *sources: str) -> str:
+        """One that reads some sources; without any, everything."""
+        if not sources:
+            return self.tokens.ensure_admin_token(time.time()).read_text()
+        return self.tokens.create(scopes=[], sources=list(sources), expires_in_s=600, now=time.time())
+
+    def http(self, token: str = "") -> httpx.AsyncClient:
+        """A client that shows a token, without which it is the administrator's."""
+        headers = {"Authorization": f"bearer {token or self.token()}"}
+        return httpx.AsyncClient(base_url=self.url, verify=self.trusting, trust_env=False, timeout=20, headers=headers)
+
+    @asynccontextmanager
+    async def library(self, token: str = "") -> AsyncIterator[GoLogCache]:
+        """The library of Go programs, over HTTP."""
+        async with self.http(token) as http:
+            yield GoLogCache(self.url, http)
+
+    @property
+    def grpc(self) -> GrpcLogCache:
+        """The library of Go programs, over gRPC."""
+        return GrpcLogCache(self.channel)
+
+    async def put(self, *envelopes: Envelope) -> None:
+        """Send as the original's nozzle does."""
+        send = self.channel.unary_unary("/logcache.v1.Ingress/Send", pb.SendRequest.SerializeToString)
+        request = pb.SendRequest(envelopes=EnvelopeBatch(batch=envelopes))
+        await trio.to_thread.run_sync(lambda: send(request, timeout=20))
+
+
+@asynccontextmanager
+async def open_log_cache(certs: Path, tmp_path: Path, **settings: Any) -> AsyncIterator[LogCache]:
+    """Run a node without Dopplers; its tokens are local."""
+    tokens = TokenStore(tmp_path / "cache-tokens")
+    tokens.ensure_admin_token(time.time())
+    defaults: dict[str, Any] = {
+        "doppler_addresses": [],
+        "rest": {"listen": "127.0.0.1:0"},
+        "auth": {"tokens_dir": tmp_path / "cache-tokens"},
+        "drain_grace_s": 0.5,
+    }
+    async with running("log_cache", certs, **{**defaults, **settings}) as ports:
+        with dial(ports["listen"], certs, "log-cache", ("grpc.max_receive_message_length", -1)) as channel:
+            yield LogCache(ports, client_context(certs / "ca.crt"), tokens, channel)
