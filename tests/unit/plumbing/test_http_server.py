@@ -174,6 +174,24 @@ async def test_a_client_that_takes_nothing_is_cut_and_counted(serve: Serve, trus
         assert connections[0].was_stalled
 
 
+async def test_a_client_that_is_cut_gives_its_place_back_though_further_requests_wait(
+    serve: Serve, trusting: ssl.SSLContext
+) -> None:
+    counts, size = HttpCounts(), 16 << 20
+
+    async def flood(scope: Any, receive: Any, send: Any) -> None:
+        await start_a_stream(send)
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async with serve(flood, counts=counts, stalled_s=0.2) as address, connect(address, trusting) as stream:
+        await stream.send_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 50)
+
+        async def given_back() -> bool:
+            return (counts.open, counts.stalled) == (0, 1)
+
+        await eventually(given_back, within_s=5)
+
+
 async def test_a_slow_client_that_takes_something_now_and_then_is_not(serve: Serve, trusting: ssl.SSLContext) -> None:
     counts, size = HttpCounts(), 8 << 20
 
