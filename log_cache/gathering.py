@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from log_cache.promql.budget import Budget
 from log_cache.promql.matchers import SOURCE, Selector
 from log_cache.promql.query import Selection
 from log_cache.promql.values import QueryError, Series
-from log_cache.query import BadRequest
 from log_cache.reads import Reads
 from log_cache.series import Samples, Wanted, series_of
-from plumbing.unary_client import CallFailed
+
+T = TypeVar("T")
 
 _MS_NS = 1_000_000
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
@@ -38,7 +39,7 @@ class Gathered:
 
 
 async def gather(reads: Reads, selections: Sequence[Selection], budget: Budget, *, everything: bool) -> Gathered:
-    """Read what selections need; raises `QueryError` for too much of it, or for what another node says.
+    """Read what selections need; raises `QueryError` for too much of it, and the `CallFailed` of another node.
 
     A selector that lists no source_id is refused, unless it may ask for `everything`: then all sources are looked at.
     """
@@ -47,17 +48,26 @@ async def gather(reads: Reads, selections: Sequence[Selection], budget: Budget, 
     for selection, named in zip(selections, sources, strict=True):
         for source in named:
             wishes.setdefault(source, []).append(selection)
-    slots = asyncio.Semaphore(_SOURCES_AT_ONCE)
+    samples: dict[str, list[Samples]] = {}
 
-    async def fetch(source: str, wished: Sequence[Selection]) -> tuple[str, list[Samples]]:
-        async with slots:
-            return source, await _samples(reads, source, wished, budget)
+    async def fetch(source: str) -> None:
+        samples[source] = await _samples(reads, source, wishes[source], budget)
 
-    tasks = [asyncio.ensure_future(fetch(*wish)) for wish in wishes.items()]
+    await for_each(wishes, fetch)
+    return Gathered(selections, sources, samples)
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """Do some work for each of any number of items, for 16 at a time; the first failure ends it all."""
+    waiting = iter(items)
+
+    async def one_after_the_other() -> None:
+        for item in waiting:
+            await work(item)
+
+    tasks = [asyncio.ensure_future(one_after_the_other()) for _ in range(_SOURCES_AT_ONCE)]
     try:
-        return Gathered(selections, sources, dict(await asyncio.gather(*tasks)))
-    except (CallFailed, BadRequest) as error:
-        raise QueryError("execution", str(error)) from error
+        await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

@@ -18,6 +18,11 @@ class Description(NamedTuple):
     unit: str
 
 
+def series_of(series: Iterable[Labels]) -> list[dict[str, str]]:
+    """Return all series, sorted, each as its labels."""
+    return [dict(labels) for labels in sorted(series)]
+
+
 def names_of(series: Iterable[Labels]) -> list[str]:
     """Return the names of all labels, sorted."""
     return sorted({name for labels in series for name, _ in labels})

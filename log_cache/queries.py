@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from log_cache import listing
-from log_cache.gathering import Gathered, gather
+from log_cache.gathering import Gathered, for_each, gather
 from log_cache.moments import parse_step, parse_time
 from log_cache.promql.budget import Budget
 from log_cache.promql.matchers import Selector
@@ -24,6 +25,7 @@ from log_cache.promql.values import NAME, Labels, QueryError, Result, Sample
 from log_cache.query import MAX_LIMIT
 from log_cache.query import Query as Read
 from log_cache.reads import NUMBERS, Reads
+from plumbing.unary_client import CallFailed
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["instant", "range", "listing"]
@@ -94,13 +96,13 @@ class Queries:
         Without times, of all that is held. There may be `MAX_MATCHES` selectors; none stands for all series, and is
         for those who may ask for everything.
         """
-        return [dict(labels) for labels in sorted(await self._listed(matches, start, end, everything=everything))]
+        return await self._listed(listing.series_of, matches, start, end, everything=everything)
 
     async def labels(
         self, matches: Sequence[str | Query] = (), start: str = "", end: str = "", *, everything: bool = False
     ) -> list[str]:
         """List the names of the labels of such series."""
-        return listing.names_of(await self._listed(matches, start, end, everything=everything))
+        return await self._listed(listing.names_of, matches, start, end, everything=everything)
 
     async def label_values(
         self,
@@ -112,7 +114,8 @@ class Queries:
         everything: bool = False,
     ) -> list[str]:
         """List the values that a label has among such series."""
-        return listing.values_of(await self._listed(matches, start, end, everything=everything), name)
+        values = partial(listing.values_of, name=name)
+        return await self._listed(values, matches, start, end, everything=everything)
 
     async def metadata(self, sources: Iterable[str] | None = None) -> dict[str, list[dict[str, str]]]:
         """Say of each metric what it is, as the newest thousand envelopes of each of some sources have it.
@@ -121,10 +124,13 @@ class Queries:
         """
         async with self._turn("listing") as budget:
             found: set[listing.Description] = set()
-            for source in await self._reads.meta() if sources is None else sources:
+
+            async def describe(source: str) -> None:
                 answer = await self._reads.read(_newest(source, self._now_ns()))
-                found |= await self._in_thread(listing.descriptions, answer.batch)
+                found.update(await self._in_thread(listing.descriptions, answer.batch))
                 budget.spend(answer.count)
+
+            await for_each(await self._reads.meta() if sources is None else sources, describe)
             return listing.by_metric(found)
 
     async def _evaluated(self, query: str | Query, times: StepTimes, budget: Budget, *, everything: bool) -> Result:
@@ -134,7 +140,15 @@ class Queries:
         gathered = await gather(self._reads, selections, loading, everything=everything)
         return await self._in_thread(_result, parsed, times, gathered, budget)
 
-    async def _listed(self, matches: Sequence[str | Query], start: str, end: str, *, everything: bool) -> set[Labels]:
+    async def _listed(
+        self,
+        shown: Callable[[set[Labels]], T],
+        matches: Sequence[str | Query],
+        start: str,
+        end: str,
+        *,
+        everything: bool,
+    ) -> T:
         async with self._turn("listing") as budget:
             if not matches and not everything:
                 raise QueryError("bad_data", "no match[] parameter provided")
@@ -145,7 +159,7 @@ class Queries:
             selectors = [each for match in matches for each in (await self._parsed(match)).plan.selectors]
             selections = [Selection(each, start_ms, end_ms) for each in selectors or [Selector(matchers=())]]
             gathered = await gather(self._reads, selections, budget, everything=everything)
-            return await self._in_thread(_labels, gathered)
+            return await self._in_thread(lambda: shown(_labels(gathered)))
 
     async def _parsed(self, query: str | Query) -> Query:
         return await self._in_thread(parse, query) if isinstance(query, str) else query
@@ -172,6 +186,8 @@ class Queries:
         except Exception as error:
             counts.failures += 1
             counts.timeouts += isinstance(error, QueryError) and error.kind == "timeout"
+            if isinstance(error, CallFailed):
+                raise QueryError("execution", str(error)) from error
             raise
         finally:
             counts.last_s[kind] = monotonic() - began

@@ -7,7 +7,7 @@ envelopes as for a few hundred, is work for a thread, of which there are so many
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -30,6 +30,7 @@ NUMBERS = Kind.COUNTER | Kind.GAUGE | Kind.TIMER
 
 _FOLLOWS_WITHIN_NS = 60_000_000_000
 _META_S = 1.0
+_SAMPLED_BYTES = 1 << 20  # more at once is slower: it does not fit into the caches of a processor
 
 
 @dataclass(slots=True)
@@ -55,7 +56,8 @@ class Reads:
     ) -> None:
         """Take what is read from; `incarnation` marks the cursors of this process, of 64 bits.
 
-        At most so many `threads` unpack at once; one read more waits.
+        At most so many `threads` unpack at once; one read more waits. It waits for no query: as many others draw
+        numbers.
         """
         self.counts = ReadCounts()
         self._cache = cache
@@ -64,12 +66,14 @@ class Reads:
         self._now_ns = now_ns
         self._settle_ns = settle_ns
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-cache-read")
+        self._number_threads = ThreadPoolExecutor(threads, thread_name_prefix="log-cache-numbers")
         self._metas: dict[bool, tuple[float, dict[str, Meta]]] = {}
-        self._asking_meta = asyncio.Lock()
+        self._asking_meta = {local_only: asyncio.Lock() for local_only in (False, True)}
 
     def close(self) -> None:
         """Begin no read any more; those that are under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._number_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def read(self, query: Query, *, local_only: bool = False) -> Answer:
         """Answer a read; with `local_only` out of this node's cache, whoever the source belongs to.
@@ -88,18 +92,21 @@ class Reads:
         return answer
 
     async def meta(self, *, local_only: bool = False) -> dict[str, Meta]:
-        """Say how much of each source is held, here or anywhere in the cluster; as of a second ago at most."""
-        async with self._asking_meta:
-            now = asyncio.get_running_loop().time()
-            until, known = self._metas.get(local_only, (now, {}))
-            if now < until:
+        """Say how much of each source is held, here or anywhere in the cluster; as it was told within the last second.
+
+        What is held here waits for no other node: two may ask each other at the same time.
+        """
+        time = asyncio.get_running_loop().time
+        async with self._asking_meta[local_only]:
+            until, known = self._metas.get(local_only, (0.0, {}))
+            if time() < until:
                 return known
             found: dict[str, Meta] = {}
             if self._cluster is not None and not local_only:
                 for held in await self._cluster.meta():
                     found |= held
             found |= {source.decode("utf-8", "replace"): meta for source, meta in self._cache.meta().items()}
-            self._metas[local_only] = now + _META_S, found
+            self._metas[local_only] = time() + _META_S, found
             return found
 
     async def samples(self, source_id: str, start_ns: int, end_ns: int, wanted: Mapping[bytes, bool]) -> list[Samples]:
@@ -113,9 +120,9 @@ class Reads:
                 source_id=source_id, start=start_ns, end=end_ns, limit=MAX_LIMIT, kinds=NUMBERS, descending=True
             )
             batches = [batch async for batch in newest_first(query, self._cluster.read)]
-            return [await self._in_thread(samples_oldest_first, batches, wanted)]
+            return [await _in_thread(self._number_threads, samples_oldest_first, batches, wanted)]
         view = self._cache.view(source_id.encode(), start_ns, end_ns, NUMBERS)
-        return await self._in_thread(_samples_of_view, view, wanted)
+        return await _in_thread(self._number_threads, _samples_of_view, view, wanted)
 
     async def _by_time(self, query: Query, name_filter: NameFilter | None) -> Answer:
         source = query.source_id.encode()
@@ -162,8 +169,27 @@ class Reads:
         return Cursor(self._incarnation, position).text(query.source_id)
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        return await _in_thread(self._threads, function, *args)
+
+
+async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *args: object) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
 
 def _samples_of_view(view: View, wanted: Mapping[bytes, bool]) -> list[Samples]:
-    return [kernel.samples(batch, wanted) for batch in view.batches()]
+    return [kernel.samples(batch, wanted) for batch in _in_large_batches(view.batches())]
+
+
+def _in_large_batches(batches: Iterator[bytes]) -> Iterator[bytes]:
+    """Join batches: what is made of one has as many parts as there are series, however few samples each has there."""
+    waiting: list[bytes] = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += len(batch)
+        if size >= _SAMPLED_BYTES:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    if waiting:
+        yield b"".join(waiting)

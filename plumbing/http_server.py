@@ -130,6 +130,7 @@ class Connection:
         except trio.TooSlowError as error:
             self.was_stalled = True
             self.cut()
+            self.lasts(0)  # hypercorn alone would wait for the turn of further requests, of nobody
             raise trio.BrokenResourceError("the client takes nothing") from error
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             cause = error.__cause__

@@ -50,6 +50,8 @@ class GoLogCache:
     address: str
     http: httpx.AsyncClient
     base: str = ""
+    reads: int = 0
+    """How often it has read."""
 
     async def version(self) -> tuple[int, ...]:
         """Ask which interface this is; one that does not say is the last that could not."""
@@ -69,6 +71,7 @@ class GoLogCache:
         """Read once."""
         query = urlencode({"start_time": start, **options}, doseq=True)
         answer = await self._get(f"{await self._base()}/read/{escaped(source_id)}?{query}")
+        self.reads += 1
         return list(json_format.Parse(answer, pb.ReadResponse()).envelopes.batch)
 
     async def meta(self) -> dict[str, pb.MetaInfo]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from plumbing.tls import client_context
 from plumbing.tokens import TokenStore
 from tests.go_log_cache import GoLogCache, GrpcLogCache
 from tests.running import dial, running
+
+APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
 
 
 @dataclass
@@ -80,3 +82,21 @@ async def open_log_cache(certs: Path, tmp_path: Path, **settings: Any) -> AsyncI
     async with running("log_cache", certs, **{**defaults, **settings}) as ports:
         with dial(ports["listen"], certs, "log-cache", ("grpc.max_receive_message_length", -1)) as channel:
             yield LogCache(ports, client_context(certs / "ca.crt"), tokens, channel)
+
+
+def log(text: str, at: int, source_id: str = APP, **fields: Any) -> Envelope:
+    """A line of an app, as a cell sends it."""
+    tags = {"source_type": "APP/PROC/WEB", **fields.pop("tags", {})}
+    return Envelope(
+        source_id=source_id, timestamp=at, instance_id="0", log={"payload": text.encode()}, tags=tags, **fields
+    )
+
+
+def counter(name: str, at: int, total: int = 1) -> Envelope:
+    """A counter of the app."""
+    return Envelope(source_id=APP, timestamp=at, counter={"name": name, "delta": 1, "total": total})
+
+
+def texts(envelopes: Iterable[Envelope]) -> list[str]:
+    """What lines say."""
+    return [envelope.log.payload.decode() for envelope in envelopes]

@@ -34,7 +34,7 @@ class RestSettings(Section):
     """Streams open at once; one more is answered 503."""
 
     max_unsent_bytes: PositiveInt = 256 << 20
-    """JSON held for clients that take their time, all together; beyond it a read is answered 429."""
+    """JSON held for clients that take their time, all together; beyond it a request is answered 429, a stream ends."""
 
     max_connections: PositiveInt = 500
     """Connections open at once; one more is closed."""

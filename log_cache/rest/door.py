@@ -1,13 +1,14 @@
 """The door: every path of the REST interface (loggregator.md 4.3), who may come in, and what they are handed.
 
 In:    HTTP requests, with a token.
-Out:   answers of the cache as JSON, streams of server-sent events, or a refusal; one line in the log for each request.
+Out:   answers of the cache as JSON, streams of server-sent events, or a refusal; a line in the log for each request.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -25,7 +26,7 @@ from log_cache.rest.prometheus import Prometheus
 from log_cache.rest.reader import Reader
 from log_cache.rest.refusals import Code, Refusal, error
 from log_cache.rest.routes import Route, allowed_methods, check_method, find
-from log_cache.rest.stream import Stream
+from log_cache.rest.stream import JSON_OF_BATCH, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +109,9 @@ class Door:
             if route.name == "read":
                 await self._read(route.argument, given, exchange, is_head=is_head)
             else:
-                await exchange.answer(_json(await self._errand(route)(given, exchange)))
+                body = await self._errand(route)(given, exchange)
+                with self.holding(len(body)):
+                    await exchange.answer(_json(body))
         except Refusal as refusal:
             await self._say(refusal, exchange)
         except Exception:
@@ -153,7 +156,7 @@ class Door:
             await self._stream(query, given, exchange)
             return
         answer = await self._reader.read(query)
-        with _Unsent(self, len(answer.batch)):
+        with self.holding(JSON_OF_BATCH * len(answer.batch)):
             small = len(answer.batch) < _SMALL_BYTES
             body = read_body(answer.batch) if small else await trio.to_thread.run_sync(read_body, answer.batch)
             await exchange.answer(_json(body, _headers(query, answer)))
@@ -164,7 +167,6 @@ class Door:
         if self._is_stopping or self.counts.streams >= self._config.max_streams:
             raise error(Code.UNAVAILABLE, "no more streams at the moment")
         limit = query.limit if "limit" in given else MAX_LIMIT
-        cursor = query.cursor if query.cursor is not None else await self._reader.newest(query.source_id)
         exchange.connection.lasts(self._config.stream_timeout_s + _GRACE_S)
         stream = Stream(
             exchange,
@@ -173,32 +175,20 @@ class Door:
             heartbeat_s=self._config.heartbeat_s,
             timeout_s=self._config.stream_timeout_s,
             is_stopping=lambda: self._is_stopping,
+            holding=self.holding,
         )
-        await stream.run(replace(query, cursor=cursor, limit=limit))
+        await stream.run(replace(query, limit=limit))
 
-    def hold(self, size: int) -> None:
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
         """Count what waits to be sent; raises the `Refusal` of what would be too much for all clients together."""
         if self._unsent_bytes and size and self._unsent_bytes + size > self._config.max_unsent_bytes:
             raise error(Code.RESOURCE_EXHAUSTED, "too much waits to be sent to clients that take their time")
         self._unsent_bytes += size
-
-    def let_go(self, size: int) -> None:
-        """It was sent, or nobody wants it any more."""
-        self._unsent_bytes -= size
-
-
-class _Unsent:
-    """An answer on its way; JSON takes up to twice the bytes of the batch it is made of."""
-
-    def __init__(self, door: Door, batch_bytes: int) -> None:
-        self._door = door
-        self._size = 2 * batch_bytes
-
-    def __enter__(self) -> None:
-        self._door.hold(self._size)
-
-    def __exit__(self, *_: object) -> None:
-        self._door.let_go(self._size)
+        try:
+            yield
+        finally:
+            self._unsent_bytes -= size
 
 
 async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:

@@ -84,11 +84,14 @@ class Exchange:
         await self.answer(Response(refusal.body, refusal.status, dict(refusal.headers)))
 
     def conclude(self, counts: RestCounts) -> None:
-        """Count it, and write its line: the fields of a combined log, without what may hold a token."""
+        """Count it, and write its line: the fields of a combined log, without what may hold a token.
+
+        A line at "info" is for what was refused or failed alone: clients that follow ask several times a second.
+        """
         counts.requests[self.route, f"{self._status // 100}xx" if self._status else "gone"] += 1
         scope = self._scope
         query = understood(scope["query_string"].decode("latin-1"))
-        log.info(
+        (log.info if self._status >= 400 else log.debug)(
             "rest_request",
             remote=_address(scope.get("client")),
             method=scope["method"],

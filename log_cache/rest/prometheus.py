@@ -16,7 +16,6 @@ import trio
 from log_cache.promql.answers import to_json
 from log_cache.promql.query import Query
 from log_cache.promql.values import QueryError, Result
-from log_cache.query import BadRequest
 from log_cache.rest.access import Gate
 from log_cache.rest.parameters import Parameters, first
 from log_cache.rest.reader import Reader
@@ -79,8 +78,6 @@ class Prometheus:
             return await self._answer(name, argument, given, token) + b"\n"
         except QueryError as failed:
             raise query_error(failed) from failed
-        except BadRequest as refused:
-            raise promql_error("bad_data", str(refused)) from refused
 
     async def _answer(self, name: str, argument: str, given: Parameters, token: str | None) -> bytes:
         match name:

@@ -8,6 +8,7 @@ Drops: nothing here. What the client does not take stays in the cache; what expi
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import trio
@@ -17,7 +18,7 @@ from log_cache.query import Answer, Query
 from log_cache.rest import sse
 from log_cache.rest.exchange import Exchange, RestCounts
 from log_cache.rest.reader import Reader
-from log_cache.rest.refusals import Code, Refusal
+from log_cache.rest.refusals import Code, Refusal, error
 
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -25,6 +26,9 @@ _HEADERS = [
     (b"connection", b"keep-alive"),
     (b"x-accel-buffering", b"no"),  # a proxy that waits for more would hold the last lines back
 ]
+
+JSON_OF_BATCH = 2
+"""JSON takes about so many times the bytes of the batch it is made of."""
 
 _PAUSE_S = 1.0  # between two questions that come back at once, with nothing
 
@@ -45,19 +49,26 @@ class Stream:
         heartbeat_s: float,
         timeout_s: float,
         is_stopping: Callable[[], bool],
+        holding: Callable[[int], AbstractContextManager[None]],
     ) -> None:
+        """`holding` counts the bytes that wait to be sent, or raises the `Refusal` of too many."""
         self._exchange = exchange
         self._reader = reader
         self._counts = counts
         self._heartbeat_s = heartbeat_s
         self._timeout_s = timeout_s
         self._is_stopping = is_stopping
+        self._holding = holding
 
     async def run(self, query: Query) -> None:
-        """Write from the cursor of `query` on, until the time is up, the process stops, or the client is gone."""
-        first = await self._reader.read(replace(query, wait_s=0.0))  # a cursor of no use is refused before it begins
+        """Write from the cursor of `query` on, without one from now on, until time is up, the process stops, or the
+        client is gone. Raises the `Refusal` of a stream that cannot begin, or cannot go on.
+        """
         self._counts.streams += 1
         try:
+            if query.cursor is None:
+                query = replace(query, cursor=await self._newest(query.source_id))
+            query, first = await self._next(replace(query, wait_s=0.0))
             await self._exchange.send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             if query.cursor:
                 await self._put(sse.place(query.cursor))
@@ -67,6 +78,13 @@ class Stream:
             pass
         finally:
             self._counts.streams -= 1
+
+    async def _newest(self, source_id: str) -> str:
+        """Return the cursor that stands for now; an empty one would stand for the oldest."""
+        cursor = await self._reader.newest(source_id)
+        if not cursor:
+            raise error(Code.UNAVAILABLE, "the node that holds this source is away, or keeps no order of arrival")
+        return cursor
 
     async def _follow(self, query: Query, answer: Answer) -> None:
         ends_at = trio.current_time() + self._timeout_s
@@ -98,11 +116,14 @@ class Stream:
     async def _write(self, query: Query, answer: Answer) -> bool:
         """Write what was found; tell whether that was anything. Of a node that is away nobody knows what it missed."""
         told = sse.missed(answer.missed) if answer.missed != 0 and answer.cursor != query.cursor else b""
-        if answer.count:
-            told += sse.data(answer.cursor, await trio.to_thread.run_sync(kernel.json_batch, answer.batch))
-            self._counts.events += 1
-        if told:
-            await self._put(told)
+        with self._holding(JSON_OF_BATCH * len(answer.batch)):
+            if answer.count:
+                told += sse.data(answer.cursor, await trio.to_thread.run_sync(kernel.json_batch, answer.batch))
+                self._counts.events += 1
+            elif told:
+                told += sse.place(answer.cursor)
+            if told:
+                await self._put(told)
         return bool(told)
 
     async def _put(self, body: bytes, *, last: bool = False) -> None:

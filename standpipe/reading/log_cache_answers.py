@@ -67,7 +67,7 @@ class Page:
 
     envelopes: Sequence[Envelope] = ()
     cursor: str | None = None
-    """Where to read on in order of arrival; None: this log cache has no cursors."""
+    """Where to read on in order of arrival; None: this log cache has no cursors, or the node that has them is away."""
     missed: int | None = 0
     """How many envelopes expired before they could be read; None: some, or none, nobody knows."""
     rest: bool = False
@@ -94,7 +94,7 @@ def page_of(headers: Mapping[str, str], batch: Any, asked: int) -> Page:
     missed = headers.get("standpipe-missed", "0")
     return Page(
         envelopes=[_envelope(each) for each in batch],
-        cursor=headers.get("standpipe-cursor"),
+        cursor=headers.get("standpipe-cursor") or None,
         missed=int(missed) if missed.isdecimal() else None,
         rest=headers.get("standpipe-rest") == "1",
         asked=asked,

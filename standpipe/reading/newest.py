@@ -72,6 +72,7 @@ async def newest(cache: LogCache, wanted: Wanted, most: int) -> Newest:
     """Read the `most` newest envelopes; if that is 0, just find the place behind them."""
     page = await cache.read(wanted.source, wanted.before(LATEST), min(max(most, 1), MAX_PAGE))
     found, place = list(page.envelopes), _place(page, wanted.since)
+    of_first_page = len(found)
     while page.is_full and len(found) < most:
         edge = min(envelope.time for envelope in page.envelopes)
         for overlap_ns in (1,) if place.cursor is not None else (1 + CLASH_NS, 1, 0):
@@ -83,9 +84,10 @@ async def newest(cache: LogCache, wanted: Wanted, most: int) -> Newest:
         else:
             return await _newest_by_arrival(cache, wanted, most)
         found += fresh
-        if place.cursor is not None:
-            place.seen.update(fresh)  # some of them may have arrived after the first page was read
-    return Newest(envelopes=found[:most][::-1], place=place)
+    del found[most:]
+    if place.cursor is not None:
+        place.seen.update(found[of_first_page:])  # some of them may have arrived after the first page was read
+    return Newest(envelopes=found[::-1], place=place)
 
 
 async def _newest_by_arrival(cache: LogCache, wanted: Wanted, most: int) -> Newest:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_EVENT_BYTES = 64 << 20
+MAX_EVENT_BYTES = 256 << 20
+"""A log cache writes what comes to 50 MiB as protobuf into one event; as JSON that is a few times as much."""
 
 
 class EventTooLarge(ValueError):

@@ -176,6 +176,23 @@ async def test_metadata_are_those_of_all_nodes_or_with_local_only_of_one(certs_d
             assert set(await nodes[index].counts(local_only=True)) == own
 
 
+async def test_nodes_that_ask_each_other_for_metadata_at_once_all_get_them(certs_dir: Path) -> None:
+    async with cluster(certs_dir, 2) as nodes:
+        await nodes[0].send([each for source in SOURCES for each in logs(source, [1])])
+        await all_held(nodes, len(SOURCES))
+        found: list[Counter[str]] = []
+
+        async def ask(index: int) -> None:
+            found.append(await nodes[index].counts())
+
+        with trio.fail_after(2):
+            async with trio.open_nursery() as asking:
+                for index in (0, 1, 0, 1):
+                    asking.start_soon(ask, index)
+
+    assert found == [Counter(dict.fromkeys(SOURCES, 1))] * 4
+
+
 async def test_promql_asks_for_sources_of_several_nodes_at_once(certs_dir: Path) -> None:
     async with cluster(certs_dir, 3) as nodes:
         sources = [nodes.source_of(index) for index in range(3)]

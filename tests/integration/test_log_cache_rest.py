@@ -467,7 +467,7 @@ async def test_clients_that_vanish_leave_nothing_behind(node: Node) -> None:
             await trio.aclose_forcefully(stream)
         await eventually(all_gone)
 
-    assert all(line["log_level"] == "info" for line in lines)
+    assert all(line["log_level"] in ("debug", "info") for line in lines)
     assert node.token not in str(lines)
 
 

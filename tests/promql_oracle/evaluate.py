@@ -85,7 +85,7 @@ def _parsed(text: str) -> Any:
         raise Failure(str(error)) from error
 
 
-def wants(selector: ast.VectorSelector, labels: Any) -> bool:
+def _wants(selector: ast.VectorSelector, labels: Any) -> bool:
     """Tell whether a selector takes a series."""
     named = selector.name is None or labels.get(NAME) == selector.name
     return named and all(_matches(matcher, labels.get(matcher.name, "")) for matcher in selector.matchers.matchers)
@@ -174,7 +174,7 @@ class _Oracle:
         found: dict[Labels, list[Point]] = {}
         for raw in self._series:
             points = [point for point in raw.points if start_ms <= point[0] <= end_ms]
-            if points and wants(selector, raw.labels):
+            if points and _wants(selector, raw.labels):
                 found[labels_from(raw.labels)] = points
         return found
 

@@ -28,6 +28,7 @@ class FakeReads:
         self.error: Exception | None = None
         self.open = 0
         self.most_open = 0
+        self.most_tasks = 0
 
     async def meta(self, *, local_only: bool) -> dict[str, Meta]:
         assert not local_only
@@ -38,6 +39,7 @@ class FakeReads:
             raise self.error
         self.open += 1
         self.most_open = max(self.most_open, self.open)
+        self.most_tasks = max(self.most_tasks, len(asyncio.all_tasks()))
         await asyncio.sleep(0)
         self.open -= 1
         names = [name for name in (b"cpu", b"disk") if wanted[name]]
@@ -152,12 +154,12 @@ def test_only_so_many_sources_are_asked_at_a_time() -> None:
 
     assert len(reads.asked) == 50
     assert reads.most_open == 16
+    assert reads.most_tasks < 20
 
 
-def test_what_another_node_says_is_the_error_of_the_query() -> None:
+def test_what_another_node_says_ends_it() -> None:
     reads = FakeReads()
     reads.error = CallFailed("DEADLINE_EXCEEDED", "too slow")
 
-    refused = refusal(reads, selection('cpu{source_id="a"}'))
-
-    assert (refused.kind, str(refused)) == ("execution", "too slow")
+    with pytest.raises(CallFailed, match="too slow"):
+        gathered(reads, selection('cpu{source_id=~"a|b"}'))

@@ -16,6 +16,7 @@ from log_cache.promql.values import QueryError, Result
 from log_cache.queries import MAX_MATCHES, Queries
 from log_cache.reads import Reads
 from log_cache.store import Store, StoreLimits
+from plumbing.unary_client import CallFailed
 
 SECOND = 1_000_000_000
 NOW_S = 1_700_000_000
@@ -390,6 +391,31 @@ def test_metadata_says_what_the_metrics_of_some_sources_are() -> None:
 
         assert await node.queries.metadata() == {"cpu": [gauge], "http_requests": [counter]}
         assert await node.queries.metadata(["app", "nobody"]) == {"http_requests": [counter]}
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("asked", ["instant", "range", "series", "metadata"])
+def test_what_another_node_says_is_the_error_of_the_query(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        queries = Node().queries
+
+        async def fail(*_: Any, **__: Any) -> Any:
+            raise CallFailed("DEADLINE_EXCEEDED", "too slow")
+
+        monkeypatch.setattr(queries._reads, "samples", fail)
+        monkeypatch.setattr(queries._reads, "read", fail)
+        text = 'cpu{source_id="app"}'
+        asking = {
+            "instant": queries.instant(text),
+            "range": queries.range(text, "1", "2", "1"),
+            "series": queries.series([text]),
+            "metadata": queries.metadata(["app"]),
+        }
+
+        assert await refusal(asking.pop(asked)) == ("execution", "too slow")
+        for unasked in asking.values():
+            unasked.close()
 
     run(scenario)
 

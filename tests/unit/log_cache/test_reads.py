@@ -11,6 +11,7 @@ import pytest
 from envelope.framing import frame
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
+from log_cache import reads as reads_module
 from log_cache.cache import Cache
 from log_cache.cluster import Cluster
 from log_cache.cursor import Cursor, Position
@@ -37,6 +38,7 @@ class OtherNode:
         self.reads: Reads | None = None
         self.held: list[dict[str, Meta]] = []
         self.asked_meta = 0
+        self.takes_s = 0.0
 
     def is_local(self, source_id: str) -> bool:
         return not source_id.startswith("their")
@@ -49,7 +51,8 @@ class OtherNode:
 
     async def meta(self) -> list[dict[str, Meta]]:
         self.asked_meta += 1
-        return self.held
+        await asyncio.sleep(self.takes_s)
+        return self.held if self.reads is None else [await self.reads.meta(local_only=True)]
 
 
 class Node:
@@ -407,6 +410,35 @@ def test_meta_is_as_of_a_second_ago_at_most_and_peers_are_asked_once() -> None:
     run(scenario)
 
 
+def test_nodes_that_ask_each_other_for_meta_at_the_same_time_do_not_wait_for_each_other() -> None:
+    async def scenario() -> None:
+        one, other = OtherNode(), OtherNode()
+        here, there = Node(cluster=one), Node(cluster=other)
+        one.reads, other.reads = there.reads, here.reads
+        here.put(1)
+        there.put(2, source_id="their app")
+
+        both = await asyncio.gather(here.reads.meta(), there.reads.meta())
+
+        assert [sorted(meta) for meta in both] == [["app", "their app"]] * 2
+
+    run(scenario)
+
+
+def test_who_waits_while_nodes_are_slow_to_answer_for_meta_does_not_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        other = OtherNode()
+        other.takes_s = 0.05
+        node = Node(cluster=other)
+        monkeypatch.setattr(reads_module, "_META_S", 0.04)
+
+        await asyncio.gather(node.reads.meta(), node.reads.meta())
+
+        assert other.asked_meta == 1
+
+    run(scenario)
+
+
 def totals(found: Sequence[Any]) -> list[tuple[int, float]]:
     return [
         (int(time), float(value))
@@ -441,6 +473,29 @@ def test_samples_of_another_node_are_all_of_them() -> None:
 
         assert totals(await here.reads.samples("their app", 0, NOW, Names())) == sent
         assert len(other.asked) == 3
+
+    run(scenario)
+
+
+def test_a_read_does_not_wait_for_numbers() -> None:
+    async def scenario() -> None:
+        node = Node()
+        asked, go = threading.Event(), threading.Event()
+        for number in range(10):
+            node.put(1, source_id=f"app {number}", counter={"name": "requests", "total": 1})
+
+        class Slow(dict[bytes, bool]):
+            def __missing__(self, name: bytes) -> bool:
+                asked.set()
+                return go.wait(5)
+
+        tasks = [asyncio.ensure_future(node.reads.samples(f"app {number}", 0, 9, Slow())) for number in range(10)]
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        assert await node.times(source_id="app 1") == [1]
+        assert not go.is_set()
+        go.set()
+        await asyncio.gather(*tasks)
 
     run(scenario)
 

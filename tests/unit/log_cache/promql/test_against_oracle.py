@@ -124,7 +124,7 @@ def check(case: Case) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_engine_and_oracle_agree(name: str) -> None:
-    @few(24)
+    @few(40)
     @given(cases_of(name))
     def agree(case: Case) -> None:
         check(case)

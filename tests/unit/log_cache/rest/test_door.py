@@ -151,11 +151,18 @@ async def test_what_is_too_large_for_a_client_of_the_original_is_said_in_its_wor
 async def test_clients_together_hold_no_more_than_a_bound() -> None:
     visitor = Visitor({"max_unsent_bytes": 100})
     visitor.reads.put(MINE, b"x" * 100)
-    visitor.door.hold(1)
 
-    assert await visitor.ask(f"/api/v1/read/{MINE}") == 429
-    visitor.door.let_go(1)
+    with visitor.door.holding(1):
+        assert await visitor.ask(f"/api/v1/read/{MINE}") == 429
     assert [await visitor.ask(f"/api/v1/read/{MINE}") for _ in range(2)] == [200, 200]  # alone, one may be of any size
+
+
+async def test_answers_that_are_no_reads_are_held_to_the_bound_too() -> None:
+    visitor = Visitor({"max_unsent_bytes": 100})
+
+    with visitor.door.holding(90):
+        assert await visitor.ask("/api/v1/query?query=1") == 429
+    assert await visitor.ask("/api/v1/query?query=1") == 200
 
 
 async def test_a_large_answer_is_written_in_a_thread(visitor: Visitor) -> None:

@@ -79,3 +79,4 @@ async def test_it_is_counted_by_the_class_of_its_status(status: int | None, coun
 
     assert counts.requests == {("other", counted): 1}
     assert (lines[0]["status"], lines[0]["remote"]) == (status or 0, "-")
+    assert lines[0]["log_level"] == ("info" if status in (404, 503) else "debug")

@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from log_cache.promql.values import QueryError
-from log_cache.query import BadRequest
 from tests.unit.log_cache.rest.fakes import MINE, THEIRS, Visitor
 
 MY_METRIC = f'http{{source_id="{MINE}"}}'
@@ -80,7 +79,6 @@ async def test_only_an_admin_may_ask_for_everything(visitor: Visitor, token: str
         (QueryError("bad_data", "why"), 400, "bad_data"),
         (QueryError("execution", "why"), 500, "execution"),
         (QueryError("timeout", "why"), 500, "timeout"),
-        (BadRequest("why"), 400, "bad_data"),
     ],
 )
 async def test_an_error_says_what_is_wrong(visitor: Visitor, fault: Exception, status: int, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from log_cache.query import Answer, Query
 from log_cache.rest import reader as reader_module
 from log_cache.rest.exchange import RestCounts
 from log_cache.rest.reader import Reader
+from log_cache.rest.refusals import Refusal
 from log_cache.rest.stream import Stream
 from tests.unit.log_cache.rest.fakes import FakeConnection, FakeReads, Here
 
@@ -54,12 +56,13 @@ class Situation:
     counts: RestCounts = field(default_factory=RestCounts)
     is_stopping: bool = False
     timeout_s: float = 100.0
+    holding: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.reads)
         self.reader.begin(Here())  # type: ignore[arg-type]  # a fake
 
-    async def run(self, cursor: str = "0", **query: Any) -> None:
+    async def run(self, cursor: str | None = "0", **query: Any) -> None:
         stream = Stream(
             self.client,  # type: ignore[arg-type]  # a fake
             self.reader,
@@ -67,6 +70,7 @@ class Situation:
             heartbeat_s=10.0,
             timeout_s=self.timeout_s,
             is_stopping=lambda: self.is_stopping,
+            holding=self.holding,
         )
         await stream.run(Query(source_id=SOURCE, start=0, end=0, cursor=cursor, **query))
 
@@ -122,6 +126,70 @@ async def test_what_is_too_much_for_one_answer_is_asked_for_by_halves(
     assert (len(situation.client.payloads), situation.counts.events) == (8, 4)
 
 
+async def test_what_is_too_much_for_one_answer_from_the_first_is_asked_for_by_halves(
+    situation: Situation, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_BATCH_BYTES", 250)
+    situation.reads.put(SOURCE, *[b"y" * 100] * 8)
+
+    await situation.run("0", limit=8)
+
+    assert (len(situation.client.payloads), situation.counts.events) == (8, 4)
+
+
+async def test_what_waits_to_be_sent_is_counted(situation: Situation, autojump_clock: trio.testing.MockClock) -> None:
+    held: list[int] = []
+
+    def holding(size: int) -> AbstractContextManager[None]:
+        held.append(size)
+        return nullcontext()
+
+    situation.holding = holding
+    situation.reads.put(SOURCE, b"y" * 1000)
+
+    await situation.run()
+
+    assert 2000 < max(held) < 2100
+
+
+async def test_without_a_cursor_it_begins_now(situation: Situation, autojump_clock: trio.testing.MockClock) -> None:
+    situation.reads.put(SOURCE, b"1")
+
+    await situation.run(None)
+
+    assert situation.client.text.startswith("id: 1\n\n")
+    assert situation.client.payloads == []
+
+
+async def test_where_nobody_knows_what_now_is_it_does_not_begin_with_the_oldest(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: Query) -> Answer:
+        return Answer(batch=b"", count=0, cursor="")
+
+    monkeypatch.setattr(situation.reads, "read", away)
+
+    with pytest.raises(Refusal) as refused:
+        await situation.run(None)
+
+    assert (refused.value.status, situation.client.sent) == (503, [])
+
+
+async def test_it_has_its_place_among_the_streams_before_it_is_answered(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_: Query) -> Answer:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(situation.reads, "read", slow)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(situation.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert situation.counts.streams == 1
+        nursery.cancel_scope.cancel()
+
+
 async def test_while_nothing_comes_its_heart_beats(
     situation: Situation, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -140,6 +208,20 @@ async def test_what_was_missed_is_told_once(situation: Situation, autojump_clock
 
     assert situation.client.text.count('event: missed\ndata: {"missed":null}\n\n') == 1
     assert situation.client.text.index("missed") < situation.client.text.index("batch")
+
+
+async def test_what_was_missed_is_not_told_again_to_who_comes_back(
+    situation: Situation, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def expired(query: Query) -> Answer:
+        return Answer(batch=b"", count=0, cursor="9", missed=4 if query.cursor == "5" else 0)
+
+    monkeypatch.setattr(situation.reads, "read", expired)
+    situation.timeout_s = 5
+
+    await situation.run("5")
+
+    assert situation.client.text == 'id: 5\n\nevent: missed\ndata: {"missed":4}\n\nid: 9\n\n'
 
 
 async def test_a_node_that_is_away_is_asked_now_and_then(

@@ -26,6 +26,10 @@ def test_nobody_may_know_how_many_were_missed() -> None:
     assert page_of({"standpipe-missed": "unknown"}, [], 10).missed is None
 
 
+def test_an_empty_cursor_is_none_for_it_would_lead_back_to_the_oldest() -> None:
+    assert page_of({"standpipe-cursor": ""}, [], 10).cursor is None
+
+
 def test_an_original_log_cache_has_no_cursors() -> None:
     page = page_of({}, [], 10)
     assert (page.cursor, page.missed, page.rest) == (None, 0, False)

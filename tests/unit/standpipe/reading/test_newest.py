@@ -42,6 +42,12 @@ async def test_none_is_the_place_behind_them(fake: CursorLogCache) -> None:
     assert (found.envelopes, found.place.cursor) == ([], "1.1")
 
 
+async def test_what_was_not_taken_is_not_taken_for_seen(fake: CursorLogCache) -> None:
+    fake.put(*(log(str(number), number) for number in range(3000)))
+    found = await _newest(fake, 1500)
+    assert texts(found.place.seen) == [str(number) for number in reversed(range(1500, 2000))]
+
+
 async def test_what_was_asked_for_is_asked_for(fake: CursorLogCache) -> None:
     fake.put(log("a", 1), counter("orders", 5, 2), log("b", 3), log("c", 4))
     wanted = Wanted(source="shop", kinds=["LOG"], name_filter="^o", since=2)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from standpipe.reading import server_sent_events as module
+from standpipe.reading.log_cache import MAX_ANSWER_BYTES
 from standpipe.reading.server_sent_events import Event, EventParser, EventTooLarge
 
 STREAM = (
@@ -37,6 +38,10 @@ def test_it_does_not_matter_how_the_bytes_arrive(cuts: list[int]) -> None:
     parser, edges = EventParser(), [0, *sorted(cuts), len(STREAM)]
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]
     assert [event for chunk in chunks for event in parser.feed(chunk)] == EVENTS
+
+
+def test_an_event_may_be_as_large_as_any_answer() -> None:
+    assert module.MAX_EVENT_BYTES >= MAX_ANSWER_BYTES
 
 
 @pytest.mark.parametrize("chunk", [b"data: too long a line", b"data: 1234567890\n"])
