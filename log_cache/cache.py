@@ -6,7 +6,8 @@ Everything here happens on the island's one thread, but for reading views, which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from time import monotonic
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from log_cache.view import View
 
 _DEAL_WITHIN_S = 0.001
 _ROUNDS = 4
+_EXPIRED_AT_ONCE = 500  # sources, which takes 5 ms
 
 
 class Seen(NamedTuple):
@@ -43,6 +45,7 @@ class Cache:
         self._now_ns = now_ns
         self._waiting: dict[bytes, set[asyncio.Future[None]]] = {}
         self._dealing: asyncio.TimerHandle | None = None
+        self._waits = True
 
     @property
     def waiting(self) -> int:
@@ -65,25 +68,40 @@ class Cache:
         self._settle()
         return self.store.follow(source_id, position, kinds)
 
-    def meta(self) -> dict[bytes, Meta]:
-        """Say how much of each source is there."""
+    def sources(self) -> list[bytes]:
+        """Give the source_ids of what is there."""
         self._settle()
-        return self.store.meta()
+        return list(self.store.sources())
+
+    def meta(self, sources: Iterable[bytes] | None = None) -> dict[bytes, Meta]:
+        """Say how much is there, of each source or of some; of one that is not there, nothing."""
+        self._settle()
+        return self.store.meta(sources)
 
     async def wait(self, source_id: bytes, position: Position | None, timeout_s: float) -> bool:
-        """Return True as soon as a source has something behind a position, of whatever kind; False after a while."""
+        """Return True as soon as a source has something behind a position, of whatever kind; False after a while.
+
+        Or False at once, when `end_waits` was called.
+        """
         self._settle()
         try:
             async with asyncio.timeout(timeout_s):
-                while not self.store.has_news(source_id, position):
+                while not (news := self.store.has_news(source_id, position)) and self._waits:
                     await self._touched(source_id)
         except TimeoutError:
             return False
-        return True
+        return news
+
+    def end_waits(self) -> None:
+        """Let nobody wait any more."""
+        self._waits = False
+        for of_source in self._waiting.values():
+            _wake(of_source)
 
     async def keep_within(self, memory: MemoryLimit, interval_s: float) -> None:
         """Expire what is too old and keep the process within its memory, at once and then at every interval."""
         while True:
+            await self._expire()
             self.tidy(memory)
             await asyncio.sleep(interval_s)
 
@@ -102,6 +120,15 @@ class Cache:
             took_s=monotonic() - began,
         )
 
+    async def _expire(self) -> None:
+        """Expire some sources at a time: 100,000 may become too old at the same moment."""
+        self._settle()
+        now_ns = self._now_ns()
+        aged = iter(self.store.aged(now_ns))
+        while some := list(islice(aged, _EXPIRED_AT_ONCE)):
+            self.store.expire(now_ns, some)
+            await asyncio.sleep(0)
+
     def _keep_within(self, memory: MemoryLimit) -> None:
         """Freed memory is given back before it is counted, so that nothing is pruned for what is free already."""
         self._settle()
@@ -119,9 +146,7 @@ class Cache:
 
     def _settle(self) -> None:
         for source_id in self.store.settle() & self._waiting.keys():
-            for waiting in self._waiting[source_id]:
-                if not waiting.done():
-                    waiting.set_result(None)
+            _wake(self._waiting[source_id])
 
     async def _touched(self, source_id: bytes) -> None:
         """Wait until something is dealt out to a source."""
@@ -134,3 +159,9 @@ class Cache:
             of_source.discard(touched)
             if not of_source:
                 del self._waiting[source_id]
+
+
+def _wake(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for each in waiting:
+        if not each.done():
+            each.set_result(None)

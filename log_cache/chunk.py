@@ -7,6 +7,7 @@ Hot path: the store turns every envelope into part of a chunk. Sizes and times w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -30,9 +31,14 @@ _RAW_BYTES = 1024
 class Packer:
     """Compresses and decompresses, in one thread at a time."""
 
-    def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=False, write_dict_id=False)
-        self._decompressor = zstandard.ZstdDecompressor()
+    @cached_property
+    def _compressor(self) -> zstandard.ZstdCompressor:
+        return zstandard.ZstdCompressor(level=1, write_checksum=False, write_dict_id=False)
+
+    @cached_property
+    def _decompressor(self) -> zstandard.ZstdDecompressor:
+        """Made when it is needed: that takes longer than to read a source that has little."""
+        return zstandard.ZstdDecompressor()
 
     def pack(self, raw: bytes) -> bytes:
         """Make it shorter if that is worth it."""

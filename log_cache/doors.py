@@ -26,7 +26,7 @@ from log_cache.reads import Reads
 from log_cache.requests import read_request
 from plumbing.egress_server import RequestRefused
 from plumbing.grpc_server import Method, Service
-from plumbing.unary import Call, Handler, answered
+from plumbing.unary import Call, Handler, Unsent, answered
 from plumbing.unary_client import CallFailed
 
 INGRESS = "logcache.v1.Ingress"
@@ -35,6 +35,11 @@ PROMQL = "logcache.v1.PromQLQuerier"
 
 _ENVELOPES = 0x0A  # field 1 of a SendRequest and of a ReadResponse
 _LOCAL_ONLY = 0x10
+
+MAX_QUESTION_BYTES = 256 << 10
+"""Of a read or a query, which has but a source, a pattern, a text of bounded length."""
+MAX_UNSENT_BYTES = 256 << 20
+"""Of answers that clients have not taken yet, all together."""
 
 
 class Doors:
@@ -45,19 +50,21 @@ class Doors:
         self._reads = reads
         self._queries = queries
         self._now_ns = now_ns
+        self._unsent = Unsent(MAX_UNSENT_BYTES)
         self._closing = False
 
     def services(self) -> Mapping[str, Service]:
         """Give the services by their full names, to be served."""
         return {
             INGRESS: {"Send": answered(self._send)},
-            EGRESS: {"Read": _polite(self._read), "Meta": _polite(self._meta)},
-            PROMQL: {"InstantQuery": _polite(self._instant), "RangeQuery": _polite(self._range)},
+            EGRESS: {"Read": self._polite(self._read), "Meta": self._polite(self._meta)},
+            PROMQL: {"InstantQuery": self._polite(self._instant), "RangeQuery": self._polite(self._range)},
         }
 
     def close(self) -> None:
-        """Take nothing in any more: what is sent now stays with its sender, and so it is told."""
+        """Take nothing in any more: what is sent now stays with its sender, who is told. Who waits is answered."""
         self._closing = True
+        self._reads.end_waits()
 
     async def _send(self, message: bytes, _: Call) -> bytes:
         """Take a batch in. Hot path: 2,000 times a second."""
@@ -70,7 +77,7 @@ class Doors:
             self._intake.counts.sent_malformed += 1
             raise RequestRefused("INVALID_ARGUMENT", f"not a SendRequest: {error}") from error
         try:
-            self._intake.take(batch, local_only=local_only)
+            await self._intake.take_gently(batch, local_only=local_only)
         except DecodeError as error:
             raise RequestRefused("INVALID_ARGUMENT", f"not an EnvelopeBatch: {error}") from error
         return b""
@@ -101,6 +108,23 @@ class Doors:
         result = await self._queries.range(request.query, request.start, request.end, request.step)
         return await asyncio.to_thread(to_range_result, result)
 
+    def _polite(self, handle: Handler) -> Method:
+        """Serve a method whose refusals are told as the original tells them."""
+
+        async def translated(message: bytes, call: Call) -> bytes:
+            if len(message) > MAX_QUESTION_BYTES:
+                raise RequestRefused("INVALID_ARGUMENT", f"the request is longer than {MAX_QUESTION_BYTES} bytes")
+            try:
+                return await handle(message, call)
+            except (BadRequest, QueryError) as error:
+                raise RequestRefused("UNKNOWN", str(error)) from error
+            except CallFailed as error:
+                raise RequestRefused(error.code, str(error)) from error
+            except (DecodeError, ProtobufDecodeError) as error:
+                raise RequestRefused("INVALID_ARGUMENT", str(error)) from error
+
+        return answered(translated, self._unsent)
+
 
 def send_request(message: bytes) -> tuple[bytes, bool]:
     """Take a `SendRequest` apart: (batch, local_only). Of several batches it makes one, as protobuf does."""
@@ -117,22 +141,6 @@ def send_request(message: bytes) -> tuple[bytes, bool]:
 def read_response(batch: bytes) -> bytes:
     """Put a batch into a `ReadResponse`."""
     return b"\x0a" + varint(len(batch)) + batch
-
-
-def _polite(handle: Handler) -> Method:
-    """Serve a method whose refusals are told as the original tells them."""
-
-    async def translated(message: bytes, call: Call) -> bytes:
-        try:
-            return await handle(message, call)
-        except (BadRequest, QueryError) as error:
-            raise RequestRefused("UNKNOWN", str(error)) from error
-        except CallFailed as error:
-            raise RequestRefused(error.code, str(error)) from error
-        except (DecodeError, ProtobufDecodeError) as error:
-            raise RequestRefused("INVALID_ARGUMENT", str(error)) from error
-
-    return answered(translated)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -17,10 +17,15 @@ from envelope import kernel
 from envelope.errors import DecodeError
 from envelope.kinds import Kind
 from envelope.selectors import make_request
+from log_cache.pieces import pieces
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.ledger import Account
 
 log = structlog.get_logger(__name__)
+
+_AT_ONCE_BYTES = 1 << 20
+_AT_ONCE_ENVELOPES = 2048
+"""As much as is put into the cache in one step, which takes 10 ms if each is of a source of its own."""
 
 
 class Shelf(Protocol):
@@ -72,15 +77,23 @@ class Intake:
 
         Raises `DecodeError`, and takes nothing, where it cannot be told one envelope from the next.
         """
-        try:
-            batch, count, _, malformed = kernel.admit(message)
-        except DecodeError:
-            self.counts.sent += 1
-            self.counts.sent_malformed += 1
-            raise
-        self.counts.sent += count + malformed
-        self.counts.sent_malformed += malformed
+        batch, count = self._admitted(message)
+        self.counts.sent += count
         self._keep(batch, count, local_only=local_only)
+
+    async def take_gently(self, message: bytes, *, local_only: bool) -> None:
+        """Do what `take` does in several steps, if it is much, so that the island goes on meanwhile.
+
+        When this is cancelled, what was not taken yet has not come in at all.
+        """
+        if len(message) <= _AT_ONCE_BYTES:
+            self.take(message, local_only=local_only)
+            return
+        batch, _ = self._admitted(message)
+        for piece, count in pieces(batch, _AT_ONCE_BYTES, _AT_ONCE_ENVELOPES):
+            self.counts.sent += count
+            self._keep(piece, count, local_only=local_only)
+            await asyncio.sleep(0)
 
     def subscribe(self, dopplers: Dopplers, shard_id: str) -> None:
         """Read everything from every Doppler, until `unsubscribe`."""
@@ -119,6 +132,18 @@ class Intake:
             log.warning("malformed_envelopes_skipped", count=malformed, size=len(arrival.batch))
         self._keep(batch, count, local_only=False)
         arrival.confirm()
+
+    def _admitted(self, message: bytes) -> tuple[bytes, int]:
+        """Check what was sent, and count what of it is no envelope."""
+        try:
+            batch, count, _, malformed = kernel.admit(message)
+        except DecodeError:
+            self.counts.sent += 1
+            self.counts.sent_malformed += 1
+            raise
+        self.counts.sent += malformed
+        self.counts.sent_malformed += malformed
+        return batch, count
 
     def _keep(self, batch: bytes, count: int, *, local_only: bool) -> None:
         if self._forwarder is not None and not local_only:

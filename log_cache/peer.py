@@ -14,6 +14,7 @@ import random
 from collections.abc import Sequence
 
 import structlog
+from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from envelope import kernel
 from envelope.errors import DecodeError
@@ -120,11 +121,15 @@ class Peer:
     async def meta(self) -> dict[str, Meta]:
         """Ask it what it holds. Raises `PeerUnavailable`, or `CallFailed` with what it says."""
         reply = await self._ask("Egress/Meta", pb.MetaRequest(local_only=True).SerializeToString())
+        try:
+            answer = pb.MetaResponse.FromString(reply.message)
+        except ProtobufDecodeError as error:
+            raise CallFailed("INTERNAL", f"not a MetaResponse: {error}") from error
         return {
             source_id: Meta(
                 count=info.count, expired=info.expired, oldest=info.oldest_timestamp, newest=info.newest_timestamp
             )
-            for source_id, info in pb.MetaResponse.FromString(reply.message).meta.items()
+            for source_id, info in answer.meta.items()
         }
 
     async def _send(self, parcels: Sequence[Parcel]) -> None:

@@ -36,15 +36,16 @@ class Placement:
 
     def __init__(self, nodes: int) -> None:
         self._nodes = nodes
-        self._remembered: dict[bytes, int] = {}
+        self._remembered: dict[int, int] = {}  # by hash: a source_id may be long
 
     def node_of(self, source_id: bytes) -> int:
         """Return which node holds a source."""
-        node = self._remembered.get(source_id)
+        key = xxh64_intdigest(source_id)
+        node = self._remembered.get(key)
         if node is None:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
-            node = self._remembered[source_id] = jump_hash(xxh64_intdigest(source_id), self._nodes)
+            node = self._remembered[key] = jump_hash(key, self._nodes)
         return node
 
     def deal(self, batch: bytes) -> dict[int, tuple[bytes, int]]:

@@ -24,6 +24,7 @@ from log_cache.promql.steps import StepTimes
 from log_cache.promql.values import NAME, Labels, QueryError, Result, Sample
 from log_cache.query import MAX_LIMIT
 from log_cache.query import Query as Read
+from log_cache.query_memory import QueryMemory, Share
 from log_cache.reads import NUMBERS, Reads
 from plumbing.unary_client import CallFailed
 
@@ -34,6 +35,7 @@ MAX_MATCHES = 100
 """Selectors of one question about labels or series."""
 
 _SECOND_NS = 1_000_000_000
+_MOST_BYTES = 256 << 20
 _LEAST_MS, _MOST_MS = -(1 << 63) // 1_000_000, (1 << 63) // 1_000_000
 
 
@@ -60,8 +62,18 @@ class Queries:
     is refused, unless the query may ask for `everything`. Whatever goes wrong is a `QueryError`.
     """
 
-    def __init__(self, reads: Reads, *, now_ns: Callable[[], int], timeout_s: float, at_once: int) -> None:
+    def __init__(
+        self,
+        reads: Reads,
+        *,
+        now_ns: Callable[[], int],
+        timeout_s: float,
+        at_once: int,
+        most_bytes: int = _MOST_BYTES,
+    ) -> None:
+        """Take what is read from; queries together take `most_bytes` of memory, by estimate."""
         self.counts = QueryCounts()
+        self._memory = QueryMemory(most_bytes)
         self._reads = reads
         self._now_ns = now_ns
         self._timeout_s = timeout_s
@@ -136,7 +148,7 @@ class Queries:
     async def _evaluated(self, query: str | Query, times: StepTimes, budget: Budget, *, everything: bool) -> Result:
         parsed = await self._parsed(query)
         selections = await self._in_thread(parsed.selections, times)
-        loading = Budget(check=budget.check)
+        loading = Budget(check=budget.check, hold=budget.hold)
         gathered = await gather(self._reads, selections, loading, everything=everything)
         return await self._in_thread(_result, parsed, times, gathered, budget)
 
@@ -159,7 +171,7 @@ class Queries:
             selectors = [each for match in matches for each in (await self._parsed(match)).plan.selectors]
             selections = [Selection(each, start_ms, end_ms) for each in selectors or [Selector(matchers=())]]
             gathered = await gather(self._reads, selections, budget, everything=everything)
-            return await self._in_thread(lambda: shown(_labels(gathered)))
+            return await self._in_thread(lambda: shown(_labels(gathered, budget)))
 
     async def _parsed(self, query: str | Query) -> Query:
         return await self._in_thread(parse, query) if isinstance(query, str) else query
@@ -175,9 +187,11 @@ class Queries:
         try:
             async with asyncio.timeout(self._timeout_s), self._turns:
                 counts.running += 1
+                share = self._memory.share()
                 try:
-                    yield Budget(check=_deadline(began + self._timeout_s))
+                    yield Budget(check=_deadline(began + self._timeout_s, share), hold=share.hold)
                 finally:
+                    share.end()
                     counts.running -= 1
         except TimeoutError:
             counts.failures += 1
@@ -194,9 +208,11 @@ class Queries:
             counts.seconds[kind] += counts.last_s[kind]
 
 
-def _deadline(at: float) -> Callable[[], None]:
+def _deadline(at: float, share: Share) -> Callable[[], None]:
+    """Make what ends an evaluation when it is too late, or when nobody waits for it any more."""
+
     def check() -> None:
-        if monotonic() > at:
+        if share.is_over or monotonic() > at:
             raise _timeout()
 
     return check
@@ -210,12 +226,12 @@ def _newest(source_id: str, now_ns: int) -> Read:
     return Read(source_id=source_id, start=-(1 << 63), end=now_ns, limit=MAX_LIMIT, kinds=NUMBERS, descending=True)
 
 
-def _labels(gathered: Gathered) -> set[Labels]:
-    return {series.labels for found in gathered.series() for series in found}
+def _labels(gathered: Gathered, budget: Budget) -> set[Labels]:
+    return {series.labels for found in gathered.series(budget.check) for series in found}
 
 
 def _result(query: Query, times: StepTimes, gathered: Gathered, budget: Budget) -> Result:
-    result = query.evaluate(times, gathered.series(), budget)
+    result = query.evaluate(times, gathered.series(budget.check), budget)
     if not all(_names_its_metric(selection.selector) for selection in gathered.selections):
         return result
     data: Any = result.data

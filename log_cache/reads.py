@@ -7,10 +7,11 @@ envelopes as for a few hundred, is work for a thread, of which there are so many
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from itertools import islice
+from time import monotonic
 
 from envelope import kernel
 from envelope.kinds import Kind
@@ -19,17 +20,20 @@ from log_cache.cluster import Cluster
 from log_cache.cursor import Cursor, Position
 from log_cache.name_filter import NameFilter
 from log_cache.query import MAX_LIMIT, Answer, Meta, Query
-from log_cache.remote_samples import newest_first, samples_oldest_first
+from log_cache.remote_samples import everything, samples_oldest_first
 from log_cache.series import Samples
-from log_cache.view import Taken, View
-
-T = TypeVar("T")
+from log_cache.view import Taken, TooMuch, View
+from log_cache.workers import Workers
+from plumbing.unary_client import CallFailed
 
 NUMBERS = Kind.COUNTER | Kind.GAUGE | Kind.TIMER
 """The kinds of envelope that PromQL knows."""
 
 _FOLLOWS_WITHIN_NS = 60_000_000_000
 _META_S = 1.0
+_META_AT_ONCE = 1000  # sources, which takes 5 ms
+_FILTER_S = 4.0
+"""How long a name filter may look for what matches: less than another node of the cluster waits for the answer."""
 _SAMPLED_BYTES = 1 << 20  # more at once is slower: it does not fit into the caches of a processor
 
 
@@ -39,6 +43,16 @@ class ReadCounts:
 
     reads: int = 0
     envelopes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which samples of a source are asked for; see `Reads.samples`."""
+
+    source_id: str
+    start_ns: int
+    end_ns: int
+    wanted: Mapping[bytes, bool]
 
 
 class Reads:
@@ -56,8 +70,8 @@ class Reads:
     ) -> None:
         """Take what is read from; `incarnation` marks the cursors of this process, of 64 bits.
 
-        At most so many `threads` unpack at once; one read more waits. It waits for no query: as many others draw
-        numbers.
+        At most so many `threads` unpack at once; one read more waits. It waits for no query and for no read with a
+        name filter, which may take seconds: those have as many threads of their own.
         """
         self.counts = ReadCounts()
         self._cache = cache
@@ -65,23 +79,29 @@ class Reads:
         self._incarnation = incarnation
         self._now_ns = now_ns
         self._settle_ns = settle_ns
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="log-cache-read")
-        self._number_threads = ThreadPoolExecutor(threads, thread_name_prefix="log-cache-numbers")
+        self._reading = Workers(threads, "read")
+        self._filtering = Workers(threads, "filter")
+        self._drawing = Workers(threads, "numbers")
         self._metas: dict[bool, tuple[float, dict[str, Meta]]] = {}
         self._asking_meta = {local_only: asyncio.Lock() for local_only in (False, True)}
 
     def close(self) -> None:
         """Begin no read any more; those that are under way end by themselves."""
-        for threads in (self._threads, self._number_threads):
-            threads.shutdown(wait=False, cancel_futures=True)
+        for workers in (self._reading, self._filtering, self._drawing):
+            workers.close()
+
+    def end_waits(self) -> None:
+        """Answer who waits with what there is, and whoever comes at once: the process is about to stop."""
+        self._cache.end_waits()
 
     async def read(self, query: Query, *, local_only: bool = False) -> Answer:
         """Answer a read; with `local_only` out of this node's cache, whoever the source belongs to.
 
         An ascending read of what is young that names no end ends `settle_ns` ago: a client that pages on from the last
         timestamp it saw misses nothing that was late by less. For its sake, too, ascending pages do not end between
-        equal timestamps, as far as `MAX_LIMIT` envelopes more than `limit` go. Raises `BadRequest`, or the `CallFailed`
-        of another node.
+        equal timestamps, as far as `MAX_LIMIT` envelopes more than `limit` go. A name filter that takes too long ends a
+        read by time with an error, and one in order of arrival before its end, with a `rest`. Raises `BadRequest`, or
+        `CallFailed`, that of another node too.
         """
         if self._cluster is not None and not local_only and not self._cluster.is_local(query.source_id):
             return await self._cluster.read(query)
@@ -105,7 +125,7 @@ class Reads:
             if self._cluster is not None and not local_only:
                 for held in await self._cluster.meta():
                     found |= held
-            found |= {source.decode("utf-8", "replace"): meta for source, meta in self._cache.meta().items()}
+            found |= await self._meta_here()
             self._metas[local_only] = time() + _META_S, found
             return found
 
@@ -119,10 +139,33 @@ class Reads:
             query = Query(
                 source_id=source_id, start=start_ns, end=end_ns, limit=MAX_LIMIT, kinds=NUMBERS, descending=True
             )
-            batches = [batch async for batch in newest_first(query, self._cluster.read)]
-            return [await _in_thread(self._number_threads, samples_oldest_first, batches, wanted)]
-        view = self._cache.view(source_id.encode(), start_ns, end_ns, NUMBERS)
-        return await _in_thread(self._number_threads, _samples_of_view, view, wanted)
+            pages = await everything(query, self._cluster.read)
+            return [await self._drawing.run(samples_oldest_first, pages, wanted)]
+        (samples,) = await self.samples_here([Ask(source_id, start_ns, end_ns, wanted)])
+        return samples
+
+    def is_here(self, source_id: str) -> bool:
+        """Whether this node holds a source."""
+        return self._cluster is None or self._cluster.is_local(source_id)
+
+    async def samples_here(
+        self, asked: Sequence[Ask], drawn: Callable[[Samples], None] = lambda _: None
+    ) -> list[list[Samples]]:
+        """Do what `samples` does for several sources that this node holds.
+
+        `drawn` hears of the parts, in another thread, as they come; what it raises ends it all.
+        """
+        views = [self._cache.view(ask.source_id.encode(), ask.start_ns, ask.end_ns, NUMBERS) for ask in asked]
+        return await self._drawing.run(_samples_of_views, views, [ask.wanted for ask in asked], drawn)
+
+    async def _meta_here(self) -> dict[str, Meta]:
+        """Look at some sources at a time: there may be 100,000 of them."""
+        found: dict[str, Meta] = {}
+        sources = iter(self._cache.sources())
+        while some := list(islice(sources, _META_AT_ONCE)):
+            found |= {source.decode("utf-8", "replace"): meta for source, meta in self._cache.meta(some).items()}
+            await asyncio.sleep(0)
+        return found
 
     async def _by_time(self, query: Query, name_filter: NameFilter | None) -> Answer:
         source = query.source_id.encode()
@@ -130,7 +173,9 @@ class Reads:
         view = self._cache.view(source, query.start, end, query.kinds, descending=query.descending)
         cursor = self._cursor(query, view.end)
         ties = 0 if query.descending else MAX_LIMIT
-        taken = await self._in_thread(view.take, query.limit, name_filter, ties)
+        taken = await self._take(view, query.limit, name_filter, ties)
+        if name_filter and taken.rest and taken.count < query.limit:
+            raise CallFailed("DEADLINE_EXCEEDED", "the name filter takes too long: ask for a shorter time")
         return Answer(batch=taken.batch, count=taken.count, cursor=cursor)
 
     def _settled(self, query: Query) -> int:
@@ -148,15 +193,15 @@ class Reads:
             if view.end == position:  # most questions of those who follow: worth no thread
                 taken = Taken(b"", 0, position, 0, rest=False)
             else:
-                taken = await self._in_thread(view.take, query.limit, name_filter)
+                taken = await self._take(view, query.limit, name_filter)
             position = taken.position
             missed = None if missed is None or taken.missed is None else missed + taken.missed
             left_s = until - loop.time()
             if taken.count or left_s <= 0:
                 cursor = self._cursor(query, position)
                 return Answer(batch=taken.batch, count=taken.count, cursor=cursor, missed=missed, rest=taken.rest)
-            if not taken.rest:
-                await self._cache.wait(source, position, left_s)
+            if not taken.rest and not await self._cache.wait(source, position, left_s):
+                until = loop.time()  # look once more, and answer
 
     def _position(self, query: Query) -> tuple[Position | None, int | None]:
         """Say where to read on, and how much is known to be missed before even that."""
@@ -168,16 +213,43 @@ class Reads:
     def _cursor(self, query: Query, position: Position) -> str:
         return Cursor(self._incarnation, position).text(query.source_id)
 
-    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        return await _in_thread(self._threads, function, *args)
+    async def _take(self, view: View, limit: int, name_filter: NameFilter | None, ties: int = 0) -> Taken:
+        """Unpack; a filter goes on looking no longer than it may, and no longer than whoever asked is there."""
+        until = _Until(monotonic() + _FILTER_S)
+        workers, is_late = (self._filtering, until.is_over) if name_filter else (self._reading, _never)
+        try:
+            return await workers.run(partial(view.take, limit, name_filter, ties, is_late))
+        except TooMuch as error:
+            raise CallFailed("RESOURCE_EXHAUSTED", str(error)) from None
+        finally:
+            until.moment = 0.0
 
 
-async def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., T], *args: object) -> T:
-    return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
+@dataclass(slots=True)
+class _Until:
+    """A moment that may come sooner than was thought."""
+
+    moment: float
+
+    def is_over(self) -> bool:
+        return monotonic() > self.moment
 
 
-def _samples_of_view(view: View, wanted: Mapping[bytes, bool]) -> list[Samples]:
-    return [kernel.samples(batch, wanted) for batch in _in_large_batches(view.batches())]
+def _never() -> bool:
+    return False
+
+
+def _samples_of_views(
+    views: Sequence[View], wanted: Sequence[Mapping[bytes, bool]], drawn: Callable[[Samples], None]
+) -> list[list[Samples]]:
+    found: list[list[Samples]] = []
+    for view, names in zip(views, wanted, strict=True):
+        parts: list[Samples] = []
+        for batch in _in_large_batches(view.batches()):
+            parts.append(kernel.samples(batch, names))
+            drawn(parts[-1])
+        found.append(parts)
+    return found
 
 
 def _in_large_batches(batches: Iterator[bytes]) -> Iterator[bytes]:

@@ -100,7 +100,7 @@ def _check_following(start: int, end: int, descending: bool, cursor: str | None,
 
 def _kinds(types: Iterable[int]) -> Kind:
     """Say which kinds are asked for; none named, or nothing but ANY, is all. A type of the future matches nothing."""
-    named = [number for number in types if number != EnvelopeType.ANY]
+    named = set(types) - {EnvelopeType.ANY}
     if not named:
         return Kind.ALL
     kinds = Kind(0)

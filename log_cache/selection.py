@@ -40,6 +40,15 @@ class Selection:
             place += 1
         return place
 
+    def sizes(self) -> Int64s:
+        """Give how many bytes each envelope takes in a batch."""
+        sizes = np.zeros(len(self), np.int64)
+        for which in np.unique(self.which):
+            places = np.flatnonzero(self.which == which)
+            ends, rows = self.chunks[int(which)].records["end"].astype(np.int64), self.rows[places]
+            sizes[places] = ends[rows] - np.where(rows > 0, ends[rows - 1], 0)
+        return sizes
+
     def number(self, place: int) -> int:
         """Give the number of the envelope at one place."""
         return int(self.chunks[int(self.which[place])].numbers_of(self.rows[place : place + 1])[0])
@@ -64,7 +73,8 @@ class SelectionReader:
         if not len(rows):
             return b""
         if (which == which[0]).all():
-            return self.cut(selection.chunks[int(which[0])], rows)
+            chunk = selection.chunks[int(which[0])]
+            return cut(self._raw(chunk), chunk.records, rows)
         by_chunk = np.argsort(which, kind="stable")
         pieces: list[bytes] = [b""] * len(rows)
         for places in np.split(by_chunk, np.flatnonzero(np.diff(which[by_chunk])) + 1):
@@ -77,7 +87,9 @@ class SelectionReader:
         return b"".join(pieces)
 
     def cut(self, chunk: Chunk, rows: Int64s) -> bytes:
-        """Make a batch of rows of one chunk."""
+        """Make a batch of rows of one chunk, in order of arrival."""
+        if len(rows) == chunk.count:  # which are all, and in their order
+            return self._raw(chunk)
         return cut(self._raw(chunk), chunk.records, rows)
 
     def _raw(self, chunk: Chunk) -> bytes:

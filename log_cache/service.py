@@ -39,6 +39,7 @@ from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 
+_QUERIES_SHARE = 4  # of memory may be taken by queries, which is then not there for envelopes
 _HEADS_SHARE = 8  # of memory may wait to be packed: with very many sources each has little to pack
 
 
@@ -59,7 +60,13 @@ async def serve(
         settle_ns=round(config.settle_s * 1e9),
         threads=config.read_threads,
     )
-    queries = Queries(reads, now_ns=time.time_ns, timeout_s=config.query_timeout_s, at_once=config.max_queries)
+    queries = Queries(
+        reads,
+        now_ns=time.time_ns,
+        timeout_s=config.query_timeout_s,
+        at_once=config.max_queries,
+        most_bytes=memory.limit_bytes // _QUERIES_SHARE,
+    )
     doors = Doors(intake, reads, queries, now_ns=time.time_ns)
     rest = _rest(config, reads, queries)
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())

@@ -5,7 +5,7 @@ No I/O and no clock; one thread. Hot path: `put` and what follows from it sees e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -75,6 +75,7 @@ class Store:
         self._raw_bytes = 0
         self._head_bytes = 0
         self._level_heads_at = limits.head_bytes
+        self._heads_to_pack: list[bytes] = []
         self._touched: set[bytes] = set()
         self._excessive: set[bytes] = set()
         self._vanished = Vanished()
@@ -126,13 +127,14 @@ class Store:
         self._deal()
         return self._sources.keys()
 
-    def meta(self) -> dict[bytes, Meta]:
-        """Say how much of each source is there."""
+    def meta(self, sources: Iterable[bytes] | None = None) -> dict[bytes, Meta]:
+        """Say how much is there, of each source or of some; of one that is not there, nothing."""
         self._deal()
         self._enforce_all()
         return {
             source_id: Meta(count=source.count, expired=source.expired, oldest=source.oldest, newest=source.newest)
-            for source_id, source in self._sources.items()
+            for source_id in (self._sources if sources is None else sources)
+            if (source := self._sources.get(source_id))
         }
 
     def view(self, source_id: bytes, start: int, end: int, kinds: int, *, descending: bool = False) -> View:
@@ -160,15 +162,20 @@ class Store:
         source = self._sources.get(source_id)
         return source is not None and position != (source.birth, source.next)
 
-    def expire(self, now_ns: int) -> int:
-        """Expire what is too old by now and say how many envelopes that was."""
+    def aged(self, now_ns: int) -> list[bytes]:
+        """Give the sources of which something is too old by now."""
         if not self.limits.retention_ns:
-            return 0
+            return []
         self._deal()
+        bound = now_ns - self.limits.retention_ns
+        return [source_id for source_id, source in self._sources.items() if source.oldest < bound]
+
+    def expire(self, now_ns: int, aged: Iterable[bytes] | None = None) -> int:
+        """Expire what is too old by now, of all sources or of some, and say how many envelopes that was."""
         before = self._expired
         bound = now_ns - self.limits.retention_ns
-        for source_id, source in list(self._sources.items()):
-            if source.oldest < bound:
+        for source_id in self.aged(now_ns) if aged is None else aged:
+            if source := self._sources.get(source_id):
                 self._expire(source_id, source, source.older_than(bound))
         return self._expired - before
 
@@ -196,7 +203,7 @@ class Store:
         self.waiting = self._waiting_bytes = 0
         if not dealt:
             return
-        birth = self._held + self._expired + 1
+        birth, head_bytes = self._held + self._expired + 1, self._head_bytes
         sources, chunk_bytes = self._sources, self.limits.chunk_bytes
         for (source_id, (part, index)), (oldest, newest) in zip(dealt.items(), _spans(dealt), strict=True):
             source = sources.get(source_id)
@@ -213,8 +220,8 @@ class Store:
             if source.count > self._per_source or source.live_bytes > self._per_source_bytes:
                 self._exceeds(source_id, source)
         self._touched.update(dealt)
-        if self._head_bytes > self._level_heads_at:
-            self._level_heads()
+        if self._heads_to_pack or self._head_bytes > self._level_heads_at:
+            self._level_heads(self._head_bytes - head_bytes)
         if self.budget_bytes is not None and self._held_bytes > self.budget_bytes:
             self.prune(self._held_bytes - self.budget_bytes + self.budget_bytes // _PRUNED_AT_ONCE)
 
@@ -297,14 +304,24 @@ class Store:
             if self._held_bytes <= goal:
                 break
 
-    def _level_heads(self) -> None:
-        """Pack the largest heads, down to half of what may be unpacked, so that it is rarely done."""
-        at_most = self.limits.head_bytes
-        for source in sorted(self._sources.values(), key=lambda source: source.head.held_bytes, reverse=True):
-            if self._head_bytes <= at_most // 2 or source.head.held_bytes < _SMALL_HEAD_BYTES:
-                break
-            self._seal(source)
-        self._level_heads_at = max(at_most, self._head_bytes + at_most // 2)
+    def _level_heads(self, came_bytes: int) -> None:
+        """Pack the largest heads, down to half of what may be unpacked, so that it is rarely done.
+
+        No more of it at once than twice what came, for nobody is answered meanwhile: 2 ms for a MiB.
+        """
+        at_most, to_pack = self.limits.head_bytes, self._heads_to_pack
+        if not to_pack:
+            large = ((source.head.held_bytes, source_id) for source_id, source in self._sources.items())
+            to_pack += [source_id for size, source_id in sorted(large) if size >= _SMALL_HEAD_BYTES]
+        enough = max(at_most // 2, self._head_bytes - 2 * came_bytes)
+        while to_pack and self._head_bytes > enough:
+            source = self._sources.get(to_pack.pop())
+            if source is not None and source.head.count:
+                self._seal(source)
+        if self._head_bytes <= at_most // 2:
+            to_pack.clear()
+        if not to_pack:
+            self._level_heads_at = max(at_most, self._head_bytes + at_most // 2)
 
     def _seal(self, source: Source) -> None:
         with self._changes(source):

@@ -6,9 +6,12 @@ A view is made in microseconds and never changes. Reading it is the heavy half, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from envelope.kinds import Kind
 from log_cache.chunk import Bools, Chunk, Int64s
@@ -16,7 +19,18 @@ from log_cache.cursor import Position
 from log_cache.selection import Selection, SelectionReader, in_order_of_time
 from log_cache.source import Source
 
+MAX_TAKEN_BYTES = 50 << 20
+"""The largest batch that is taken at once: the bound of the original's gRPC. A client that is told asks for less."""
 _FILTERED_AT_ONCE = 256
+_FILTERED_AT_ONCE_BYTES = 1 << 20  # takes 5 ms, and as long no other thread runs
+
+
+class TooMuch(Exception):
+    """What was to be taken is larger than `MAX_TAKEN_BYTES`."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Matching(Protocol):
@@ -50,35 +64,31 @@ class View(ABC):
         self._packed = list(source.chunks) if source else []
         self._head = source.head.snapshot() if source and source.head.count else None
 
-    def take(self, limit: int, matching: Matching | None = None, ties: int = 0) -> Taken:
+    def take(
+        self, limit: int, matching: Matching | None = None, ties: int = 0, is_late: Callable[[], bool] = _never
+    ) -> Taken:
         """Take the first `limit` envelopes, or of those that match.
 
-        With `ties`, what follows the last of them with the same time is taken too, out of so many envelopes.
+        With `ties`, what follows the last of them with the same time is taken too, out of so many envelopes, if it is
+        not too much. Raises `TooMuch`. Once it `is_late`, what was found of what matches is all there is, and there is
+        a rest.
         """
         chunks = self._chunks()
-        reader = SelectionReader()
-        taken: list[bytes] = []
-        count, seen = 0, -1
+        taker = _Taker(matching)
+        seen = -1
         for selection in self._selections(chunks):
-            at_once = _FILTERED_AT_ONCE if matching else len(selection)
-            for start in range(0, len(selection), at_once):
-                if count >= limit:
-                    return self._taken(taken, count, chunks, seen)
-                part = selection[start : start + at_once]
-                batch, kept, passed = _fitting(reader, part, limit - count, matching)
-                stop = start + passed
-                if count + kept == limit and ties:
+            stop = 0
+            while stop < len(selection):
+                if taker.count >= limit or is_late():
+                    return self._taken(taker.batches, taker.count, chunks, seen)
+                stop = taker.take(selection, stop, limit - taker.count)
+                if taker.count == limit and ties:
                     behind = selection.behind_ties(stop, ties)
-                    more, further, _ = _fitting(reader, selection[stop:behind], ties, matching)
-                    batch, kept, stop = batch + more, kept + further, behind
-                taken.append(batch)
-                count += kept
+                    with suppress(TooMuch):  # then not: a client that asks for less must get it
+                        while stop < behind:
+                            stop = taker.take(selection[:behind], stop, ties)
                 seen = selection.number(stop - 1)
-                if count >= limit:
-                    if stop < len(selection):
-                        return self._taken(taken, count, chunks, seen)
-                    break
-        return self._taken(taken, count, chunks, None)
+        return self._taken(taker.batches, taker.count, chunks, None)
 
     def batches(self) -> Iterator[bytes]:
         """Give everything in order of arrival, whatever the order of the view, a chunk at a time."""
@@ -181,11 +191,44 @@ def _live_between(chunk: Chunk, start: int, behind: int) -> int:
     return int(((numbers >= start) & (numbers < behind)).sum())
 
 
-def _fitting(reader: SelectionReader, part: Selection, room: int, matching: Matching | None) -> tuple[bytes, int, int]:
-    """Take as much from the front of a part as there is room for: (batch, count, how many were looked at)."""
-    if matching is None:
-        fits = part[:room]
-        return reader.batch(fits), len(fits), len(fits)
+class _Taker:
+    """Takes from selections, no more than `MAX_TAKEN_BYTES` in all."""
+
+    def __init__(self, matching: Matching | None) -> None:
+        self.batches: list[bytes] = []
+        self.count = 0
+        self._matching = matching
+        self._reader = SelectionReader()
+        self._size = 0
+
+    def take(self, selection: Selection, start: int, room: int) -> int:
+        """Take what there is room for, from `start` on, and of what has to match no more than a part; say how far."""
+        if self._matching is None:
+            part = selection[start : start + room]
+            self._grow(int(part.sizes().sum()))
+            batch, count, passed = self._reader.batch(part), len(part), len(part)
+        else:
+            part = _small(selection[start : start + _FILTERED_AT_ONCE])
+            batch, count, passed = _fitting(self._reader, part, room, self._matching)
+            self._grow(len(batch))
+        self.batches.append(batch)
+        self.count += count
+        return start + passed
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_TAKEN_BYTES:
+            raise TooMuch(f"grpc: received message larger than max ({self._size} vs. {MAX_TAKEN_BYTES})")
+
+
+def _small(part: Selection) -> Selection:
+    """Keep as much from the front as may be filtered at once."""
+    fits = int(np.searchsorted(np.cumsum(part.sizes()), _FILTERED_AT_ONCE_BYTES, side="right"))
+    return part[: max(1, fits)]
+
+
+def _fitting(reader: SelectionReader, part: Selection, room: int, matching: Matching) -> tuple[bytes, int, int]:
+    """Take what matches from the front of a part, as far as there is room: (batch, count, how many were looked at)."""
     batch, count = matching.apply(reader.batch(part))
     if count <= room:
         return batch, count, len(part)

@@ -10,6 +10,8 @@ import grpc
 from plumbing.egress_server import RequestRefused
 from plumbing.grpc_server import Method
 
+_SMALL_BYTES = 64 << 10  # less than this is sent at once, or waits in the connection's own buffers
+_TOO_MUCH_WAITS = "too much waits to be sent to clients that take their time"
 _MAX_REASON = 1_000  # characters: a reason travels in headers, and those have a bound of gRPC's own
 
 
@@ -34,18 +36,48 @@ class Call:
         self._context.set_trailing_metadata(tuple(self._trailing))
 
 
+class Unsent:
+    """How many bytes of answers wait for clients to take them, of all clients together, and how many may."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.held_bytes = 0
+        self._most_bytes = most_bytes
+
+    def hold(self, size: int, context: grpc.aio.ServicerContext) -> bool:
+        """Count an answer until its call ends, taken or not; False for one too many.
+
+        The first is let through whatever its size.
+        """
+        if self.held_bytes and self.held_bytes + size > self._most_bytes:
+            return False
+        self.held_bytes += size
+        context.add_done_callback(lambda _: self._let_go(size))
+        return True
+
+    def _let_go(self, size: int) -> None:
+        self.held_bytes -= size
+
+
 Handler: TypeAlias = Callable[[bytes, Call], Awaitable[bytes]]
 
 
-def answered(handle: Handler) -> Method:
-    """Serve a method by a function of the question; what it raises of `RequestRefused` is the answer then."""
+def answered(handle: Handler, unsent: Unsent | None = None) -> Method:
+    """Serve a method by a function of the question; what it raises of `RequestRefused` is the answer then.
+
+    With `unsent`, large answers count against that bound.
+    """
 
     async def serve(message: bytes, context: grpc.aio.ServicerContext) -> bytes:
         try:
-            return await handle(message, Call(context))
+            answer = await handle(message, Call(context))
         except RequestRefused as error:
-            refusal = error
-        await context.abort(getattr(grpc.StatusCode, refusal.code), str(refusal)[:_MAX_REASON])
+            code, reason = error.code, str(error)[:_MAX_REASON]
+        else:
+            if unsent is None or len(answer) <= _SMALL_BYTES or unsent.hold(len(answer), context):
+                return answer
+            del answer
+            code, reason = "RESOURCE_EXHAUSTED", _TOO_MUCH_WAITS
+        await context.abort(getattr(grpc.StatusCode, code), reason)
         return b""  # never: abort raises
 
     return Method(unary=serve)

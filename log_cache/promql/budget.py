@@ -8,10 +8,19 @@ from dataclasses import dataclass, field
 from log_cache.promql.values import QueryError
 
 MAX_SAMPLES = 50_000_000
+MAX_POINTS = 2_000_000
+"""Of a result: about as many as fit into 50 MiB, the largest answer of the original's gRPC."""
+
+SAMPLE_BYTES = 32
+"""About what a sample or a cell takes of memory while a query runs, copies included."""
 
 
 def _no_deadline() -> None:
     """A query that may take its time."""
+
+
+def _no_bound(_: int) -> None:
+    """Memory that nobody counts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,10 +30,13 @@ class Budget:
     max_samples: int = MAX_SAMPLES
     check: Callable[[], None] = _no_deadline
     """Raises `QueryError("timeout", …)` once it is too late; called between the parts of a query and inside loops."""
+    hold: Callable[[int], None] = _no_bound
+    """Told of the bytes that are taken; raises `QueryError` when all queries together take too much."""
     spent: int = field(default=0, init=False)
 
     def spend(self, samples: int) -> None:
         """Pay before the memory is taken; raises `QueryError` when the query is too large."""
+        self.hold(samples * SAMPLE_BYTES)
         self.spent += samples
         if self.spent > self.max_samples:
             message = "query processing would load too many samples into memory in query execution"

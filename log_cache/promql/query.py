@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from log_cache.promql.budget import Budget
+from log_cache.promql.budget import MAX_POINTS, Budget
 from log_cache.promql.engine import Engine
 from log_cache.promql.matchers import Selector
 from log_cache.promql.plan import Plan, Spans, String, Subquery
 from log_cache.promql.planning import plan_of
 from log_cache.promql.ranges import Ranges, within
 from log_cache.promql.steps import StepTimes
-from log_cache.promql.values import Columns, Labels, Numeric, QueryError, Result, Sample, Series, Text
+from log_cache.promql.values import Columns, Labels, Numeric, Points, QueryError, Result, Sample, Series, Text
 
 
 def parse(text: str) -> Query:
@@ -128,28 +128,35 @@ def _result(value: Columns | Numeric | Text | Ranges, times: StepTimes) -> Resul
             rows = np.flatnonzero(present[:, 0]).tolist()
             return Result("vector", [Sample(labels[row], time_s, float(values[row, 0])) for row in rows])
         case Ranges():
+            _check_points(int(value.counts[:, 0].sum()) if len(value.labels) else 0)
             return Result("matrix", _raw(value))
         case Numeric(values):
-            return Result("matrix", [((), list(zip((times.times / 1000).tolist(), values.tolist(), strict=True)))])
+            return Result("matrix", [((), Points(times.times / 1000, values))])
         case Columns():
+            _check_points(int(value.present.sum()))
             return Result("matrix", _matrix(value, times))
 
 
-def _raw(ranges: Ranges) -> list[tuple[Labels, list[tuple[float, float]]]]:
+def _check_points(points: int) -> None:
+    if points > MAX_POINTS:
+        message = f"the result has {points} points, at most {MAX_POINTS} are allowed: ask for less, or a longer step"
+        raise QueryError("execution", message)
+
+
+def _raw(ranges: Ranges) -> list[tuple[Labels, Points]]:
     """The samples themselves, of the one range of an instant query."""
     rows = []
     for labels, first, count in zip(ranges.labels, ranges.firsts[:, 0], ranges.counts[:, 0], strict=True):
         samples = slice(first, first + count)
-        times = (ranges.times[samples] / 1000).tolist()
-        rows.append((labels, list(zip(times, ranges.values[samples].tolist(), strict=True))))
-    return sorted(rows)
+        rows.append((labels, Points(ranges.times[samples] / 1000, ranges.values[samples])))
+    return sorted(rows, key=lambda row: row[0])
 
 
-def _matrix(columns: Columns, times: StepTimes) -> list[tuple[Labels, list[tuple[float, float]]]]:
+def _matrix(columns: Columns, times: StepTimes) -> list[tuple[Labels, Points]]:
     seconds = times.times / 1000
     rows = []
     for labels, values, present in zip(columns.labels, columns.values, columns.present, strict=True):
-        points = list(zip(seconds[present].tolist(), values[present].tolist(), strict=True))
+        points = Points(seconds[present], values[present])
         if points:
             rows.append((labels, points))
     return sorted(rows, key=lambda row: row[0])

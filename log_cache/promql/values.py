@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +73,45 @@ class Sample(NamedTuple):
     value: float
 
 
+class Points(Sequence[tuple[float, float]]):
+    """Pairs (time_s, value), made when they are looked at: a result may have millions."""
+
+    __slots__ = ("_times_s", "_values")
+
+    def __init__(self, times_s: Numbers, values: Numbers) -> None:
+        self._times_s = times_s
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._times_s)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[float, float]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Points: ...
+    def __getitem__(self, place: int | slice) -> tuple[float, float] | Points:
+        if isinstance(place, slice):
+            return Points(self._times_s[place], self._values[place])
+        return float(self._times_s[place]), float(self._values[place])
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        return zip(self._times_s.tolist(), self._values.tolist(), strict=True)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # like any list
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """The answer to a query, as Prometheus has it.
 
     `data`: of "scalar" and "string" a pair (time_s, value); of "vector" a list of `Sample`; of "matrix" a list of
-    pairs (labels, [(time_s, value), ...]), sorted by labels.
+    pairs (labels, points), sorted by labels, whose points are a sequence of pairs (time_s, value).
     """
 
     kind: Literal["scalar", "vector", "matrix", "string"]

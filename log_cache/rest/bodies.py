@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from envelope import kernel
+from log_cache.pieces import pieces
 from log_cache.query import Meta
 from log_cache.rest.refusals import Refusal, promql_error
 
@@ -23,6 +24,10 @@ MAX_FORM_BYTES = 256 << 10
 FORM_S = 10.0
 """How long a form may take to arrive."""
 
+_AT_ONCE_BYTES = 128 << 10  # takes some milliseconds, during which no other thread runs
+_AT_ONCE_ENVELOPES = 1000
+_OPENED, _CLOSED = b'{"batch":[', b"]}"
+
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -32,7 +37,15 @@ class ClientGone(Exception):
 
 def read_body(batch: bytes) -> bytes:
     """Write the answer to a read. It takes a while: half a microsecond an envelope."""
-    return b'{"envelopes":' + kernel.json_batch(batch) + b"}\n"
+    return b'{"envelopes":' + batch_json(batch) + b"}\n"
+
+
+def batch_json(batch: bytes) -> bytes:
+    """Write a batch as `kernel.json_batch` does, in several steps if it is large, so that other threads go on."""
+    if len(batch) <= _AT_ONCE_BYTES:
+        return kernel.json_batch(batch)
+    written = (kernel.json_batch(piece) for piece, _ in pieces(batch, _AT_ONCE_BYTES, _AT_ONCE_ENVELOPES))
+    return _OPENED + b",".join([each[len(_OPENED) : -len(_CLOSED)] for each in written]) + _CLOSED
 
 
 def meta_body(meta: Mapping[str, Meta], *, as_proxy: bool) -> bytes:

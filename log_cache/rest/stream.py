@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import trio
 
-from envelope import kernel
 from log_cache.query import Answer, Query
 from log_cache.rest import sse
+from log_cache.rest.bodies import batch_json
 from log_cache.rest.exchange import Exchange, RestCounts
 from log_cache.rest.reader import Reader
 from log_cache.rest.refusals import Code, Refusal, error
@@ -118,7 +118,7 @@ class Stream:
         told = sse.missed(answer.missed) if answer.missed != 0 and answer.cursor != query.cursor else b""
         with self._holding(JSON_OF_BATCH * len(answer.batch)):
             if answer.count:
-                told += sse.data(answer.cursor, await trio.to_thread.run_sync(kernel.json_batch, answer.batch))
+                told += sse.data(answer.cursor, await trio.to_thread.run_sync(batch_json, answer.batch))
                 self._counts.events += 1
             elif told:
                 told += sse.place(answer.cursor)

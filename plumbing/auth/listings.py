@@ -52,7 +52,7 @@ class Listings:
         self._url = url
         self._cache_s = cache_s
         self._lists: Remembered[bytes, Readable] = Remembered(min(max_cached, MAX_LISTS), clock=clock)
-        self._names: Remembered[tuple[bytes, frozenset[str]], Names | Decision] = Remembered(max_cached, clock=clock)
+        self._names: Remembered[tuple[bytes, bytes], Names | Decision] = Remembered(max_cached, clock=clock)
 
     async def readable(self, token: str) -> Readable:
         """List the apps and service instances that a token shows; nobody can say without a public address."""
@@ -67,7 +67,8 @@ class Listings:
         asked = frozenset(name for name in names if 0 < len(name) <= MAX_NAME and not GUID.fullmatch(name))
         if not asked or not self._url:
             return {}
-        found, cached = await self._names.get((digest(token), asked), partial(self._find, token, asked))
+        key = digest(token), digest(repr(sorted(asked)))  # as they are, a thousand names take up to a megabyte
+        found, cached = await self._names.get(key, partial(self._find, token, asked))
         self._asker.tally.cached += cached
         return found
 

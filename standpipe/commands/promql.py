@@ -111,7 +111,7 @@ def _parameters(
     first, last = _moment(start, now, "--start"), _moment(end or "now", now, "--end")
     if last < first:
         raise typer.BadParameter("the span ends before it begins", param_hint=["--start", "--end"])
-    span = {"start": f"{first:.3f}", "end": f"{last:.3f}", "step": f"{_step(step, last - first):g}"}
+    span = {"start": f"{first:.3f}", "end": f"{last:.3f}", "step": f"{_step(step, last - first):.3f}"}
     return "/api/v1/query_range", {"query": query, **span}
 
 

@@ -63,7 +63,7 @@ def held(system: RunningUp, node: int = 0) -> dict[str, int]:
         answer = ask(system, "/api/v1/meta", node).raise_for_status()
     except httpx.HTTPError:
         return {}
-    return {source: int(info["count"]) for source, info in answer.json()["meta"].items()}
+    return {source: int(info["count"]) for source, info in answer.json().get("meta", {}).items()}
 
 
 def source_of(node: int, nodes: int) -> str:

@@ -31,6 +31,9 @@ class OriginalLogCache:
     held: dict[str, dict[int, Envelope]] = field(default_factory=lambda: defaultdict(dict))
     """Source → key → envelope. Where a time is taken, the next free nanosecond is the key."""
 
+    garbled: bool = False
+    """Whether it answers questions for metadata with what is no message."""
+
     def send(self, message: bytes, _: grpc.ServicerContext) -> bytes:
         request = pb.SendRequest.FromString(message)
         self.sends.append(request)
@@ -57,6 +60,8 @@ class OriginalLogCache:
 
     def meta(self, message: bytes, _: grpc.ServicerContext) -> bytes:
         self.metas.append(pb.MetaRequest.FromString(message))
+        if self.garbled:
+            return b"\xff"
         response = pb.MetaResponse()
         for source, keys in self.held.items():
             response.meta[source].count = len(keys)

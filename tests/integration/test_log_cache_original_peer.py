@@ -63,6 +63,15 @@ async def test_its_sources_are_among_the_metadata(certs_dir: Path) -> None:
         assert original.metas == [pb.MetaRequest(local_only=True)]
 
 
+async def test_metadata_that_make_no_sense_are_left_out(certs_dir: Path) -> None:
+    async with mixed(certs_dir) as (nodes, original):
+        ours = nodes.source_of(0)
+        await nodes[0].send(logs(ours, [1]))
+        original.garbled = True
+
+        assert await nodes[0].counts() == Counter({ours: 1})
+
+
 @pytest.mark.parametrize("cursor", ["", "x"])
 async def test_a_read_of_its_sources_in_order_of_arrival_is_refused(certs_dir: Path, cursor: str) -> None:
     async with mixed(certs_dir) as (nodes, original):
@@ -96,8 +105,20 @@ async def test_promql_pages_through_many_samples(certs_dir: Path) -> None:
         found = await nodes[0].instant(f'count_over_time(requests{{source_id="{source}"}}[10m])', "60")
 
         assert found == Counter({(("source_id", source),): 3000.0})
-        assert len(original.reads) == 4
+        assert len(original.reads) == 5  # the first to learn what kind of node it is
         assert all(request.limit == 1000 for request in original.reads)
+
+
+async def test_promql_finds_each_of_many_samples_of_one_moment(certs_dir: Path) -> None:
+    """As a scrape has them; pages end among those of one moment."""
+    async with mixed(certs_dir) as (nodes, original):
+        source = nodes.source_of(1)
+        put(original, [counter(source, at * SECOND, at, str(each)) for at in range(100, 150) for each in range(70)])
+
+        found = await nodes[0].instant(f'count_over_time(requests{{source_id="{source}"}}[10m])', "150")
+
+        expected = {(("instance_id", str(each)), ("source_id", source)): 50.0 for each in range(70)}
+        assert found == Counter(expected)
 
 
 def put(original: OriginalLogCache, envelopes: list[Envelope]) -> None:

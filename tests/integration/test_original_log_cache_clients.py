@@ -196,6 +196,28 @@ async def test_promql_says_what_the_original_would(cache: LogCache) -> None:
     assert (scalar.time, scalar.value) == ("1700000000.000", 3.5)
 
 
+async def test_labels_are_tags_and_who_sent_it_and_nothing_else(cache: LogCache) -> None:
+    """Deprecated tags are no labels, and what an envelope says of itself stands before its tags."""
+    sent = Envelope(
+        source_id=APP,
+        instance_id="7",
+        timestamp=1_700_000_000_900_000_000,
+        gauge={"metrics": {"1st.cpu-%": {"value": 0.5}}},
+        tags={"az": "z1", "instance_id": "lies", "source_id": "lies"},
+        deprecated_tags={"old": Value(text="x")},
+    )
+    await cache.put(sent, log("no number", 1_700_000_000 * SECOND))
+    query = f'_st_cpu__{{source_id=~"nobody|{APP}",instance_id="7"}}'
+
+    async with cache.library() as client:
+        [sample] = (await client.promql(query, time="1700000000.950")).vector.samples
+        assert not (await client.promql(query, time="1700000000.850")).vector.samples
+        assert not (await client.promql(query, time="1700000301.000")).vector.samples
+
+    assert dict(sample.metric) == {"source_id": APP, "instance_id": "7", "az": "z1"}
+    assert sample.point.value == 0.5
+
+
 async def test_a_token_that_opens_nothing_is_not_found(cache: LogCache) -> None:
     await cache.put(log("x", 1))
     async with cache.library("nonsense") as client:

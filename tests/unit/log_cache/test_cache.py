@@ -133,6 +133,23 @@ def test_what_is_too_old_goes_at_every_look() -> None:
     assert told(story, retention_ns=10).seen.held >= 1
 
 
+def test_very_many_sources_that_become_too_old_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("log_cache.cache._EXPIRED_AT_ONCE", 10)
+
+    async def story(cache: Cache) -> None:
+        for source in range(100):
+            cache.put(batch_of_times(50, source=str(source)), 1)
+        keeping = asyncio.ensure_future(cache.keep_within(MemoryLimit(1 << 40), LONG_S))
+        turns = 0
+        while cache.store.expired < 100:
+            await asyncio.sleep(0)
+            turns += 1
+        keeping.cancel()
+        assert turns >= 10
+
+    told(story, retention_ns=10)
+
+
 def test_memory_that_is_too_much_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(cache: Cache) -> None:
         monkeypatch.setattr("log_cache.cache.resident_bytes", lambda: cache.store.held_bytes + (70 << 20))

@@ -240,6 +240,15 @@ def test_what_another_node_says_is_said_with_its_code(monkeypatch: pytest.Monkey
     assert node.refusal(EGRESS, "Read", b"") == ("DEADLINE_EXCEEDED", "too slow")
 
 
+@pytest.mark.parametrize(
+    ("service", "method"), [(EGRESS, "Read"), (EGRESS, "Meta"), (PROMQL, "InstantQuery"), (PROMQL, "RangeQuery")]
+)
+def test_a_question_has_a_length(service: str, method: str) -> None:
+    code, message = Node().refusal(service, method, pb.ReadRequest(envelope_types=[1] * 300_000))
+
+    assert (code, message) == ("INVALID_ARGUMENT", "the request is longer than 262144 bytes")
+
+
 def test_meta_says_how_much_is_held() -> None:
     node = Node()
     node.send(log(5), log(3), log(7, "other"))

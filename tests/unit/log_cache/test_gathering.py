@@ -2,17 +2,17 @@
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
 
 from log_cache.gathering import Gathered, gather
-from log_cache.promql.budget import Budget
+from log_cache.promql.budget import SAMPLE_BYTES, Budget
 from log_cache.promql.query import Selection, parse
 from log_cache.promql.values import QueryError
 from log_cache.query import Meta
-from log_cache.reads import Reads
+from log_cache.reads import Ask, Reads
 from log_cache.series import Samples
 from plumbing.unary_client import CallFailed
 
@@ -28,11 +28,23 @@ class FakeReads:
         self.error: Exception | None = None
         self.open = 0
         self.most_open = 0
+        self.groups: list[int] = []
         self.most_tasks = 0
 
     async def meta(self, *, local_only: bool) -> dict[str, Meta]:
         assert not local_only
         return self.held
+
+    def is_here(self, source_id: str) -> bool:
+        return not source_id.startswith("their ")
+
+    async def samples_here(self, asked: Sequence[Ask], drawn: Callable[[Samples], None]) -> list[list[Samples]]:
+        self.groups.append(len(asked))
+        found = [await self.samples(ask.source_id, ask.start_ns, ask.end_ns, ask.wanted) for ask in asked]
+        for parts in found:
+            for part in parts:
+                drawn(part)
+        return found
 
     async def samples(self, source_id: str, start_ns: int, end_ns: int, wanted: Mapping[bytes, bool]) -> list[Samples]:
         if self.error:
@@ -60,7 +72,7 @@ def gathered(reads: FakeReads, *selections: Selection, everything: bool = False,
 def found(gathered: Gathered) -> list[list[str]]:
     return [
         sorted(f"{dict(series.labels)['source_id']} {dict(series.labels)['__name__']}" for series in each)
-        for each in gathered.series()
+        for each in gathered.series(lambda: None)
     ]
 
 
@@ -149,12 +161,51 @@ def test_too_many_samples_are_an_error() -> None:
 def test_only_so_many_sources_are_asked_at_a_time() -> None:
     reads = FakeReads()
 
-    names = "|".join(map(str, range(50)))
+    names = "|".join(f"their {number}" for number in range(50))
     gathered(reads, selection(f'cpu{{source_id=~"{names}"}}'))
 
     assert len(reads.asked) == 50
     assert reads.most_open == 16
     assert reads.most_tasks < 20
+
+
+def test_sources_of_this_node_are_asked_many_at_once() -> None:
+    reads = FakeReads(*map(str, range(1000)))
+
+    found = gathered(reads, selection("cpu"), everything=True, samples=1000)
+
+    assert sum(reads.groups) == len(found.samples) == 1000
+    assert len(reads.groups) < 10
+
+
+def test_what_is_loaded_is_held_in_memory() -> None:
+    held: list[int] = []
+    budget = Budget(hold=held.append)
+    asyncio.run(gather(cast(Reads, FakeReads()), [selection('cpu{source_id="a"}')], budget, everything=False))
+
+    assert sum(held) > SAMPLE_BYTES
+
+
+def test_making_series_ends_when_it_is_too_late() -> None:
+    def too_late() -> None:
+        raise QueryError("timeout", "too late")
+
+    with pytest.raises(QueryError, match="too late"):
+        gathered(FakeReads(), selection('cpu{source_id="a"}')).series(too_late)
+
+
+def test_choosing_among_very_many_sources_ends_when_it_is_too_late() -> None:
+    def too_late() -> None:
+        raise QueryError("timeout", "too late")
+
+    asking = gather(
+        cast(Reads, FakeReads("a")),
+        [selection('cpu{source_id=~".*(a+)+"}')],
+        Budget(check=too_late),
+        everything=True,
+    )
+    with pytest.raises(QueryError, match="too late"):
+        asyncio.run(asking)
 
 
 def test_what_another_node_says_ends_it() -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -48,6 +49,42 @@ def test_what_is_sent_is_put_into_the_cache_without_what_is_no_envelope() -> Non
 
     assert shelf.batches == [(GOOD + GOOD, 2)]
     assert (intake.counts.sent, intake.counts.sent_malformed, intake.counts.stored) == (3, 1, 2)
+
+
+def test_very_much_is_put_into_the_cache_in_several_steps() -> None:
+    intake = Intake(shelf := Shelf())
+
+    async def send() -> int:
+        sending = asyncio.ensure_future(intake.take_gently(GOOD * 200_000 + BAD, local_only=False))
+        turns = 0
+        while not sending.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    turns = asyncio.run(send())
+
+    assert turns > 50
+    assert max(count for _, count in shelf.batches) <= 2048
+    assert b"".join(batch for batch, _ in shelf.batches) == GOOD * 200_000
+    assert (intake.counts.sent, intake.counts.sent_malformed, intake.counts.stored) == (200_001, 1, 200_000)
+
+
+def test_what_was_not_taken_when_its_sender_left_has_not_come_in() -> None:
+    intake = Intake(shelf := Shelf())
+
+    async def send() -> None:
+        sending = asyncio.ensure_future(intake.take_gently(GOOD * 200_000, local_only=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.wait([sending])
+
+    asyncio.run(send())
+
+    held = sum(count for _, count in shelf.batches)
+    assert 0 < held < 200_000
+    assert (intake.counts.sent, intake.counts.stored) == (held, held)
 
 
 def test_a_message_that_cannot_be_taken_apart_is_refused_and_counted_as_one() -> None:

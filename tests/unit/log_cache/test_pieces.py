@@ -3,12 +3,12 @@
 import pytest
 
 from log_cache.pieces import pieces
-from tests.unit.log_cache.envelopes import batch, log
+from tests.unit.log_cache.envelopes import batch_of_times
 
 
 @pytest.mark.parametrize(("most_bytes", "most_envelopes"), [(1 << 20, 3), (40, 1000), (1, 1), (1 << 20, 1000)])
 def test_pieces_together_are_the_batch(most_bytes: int, most_envelopes: int) -> None:
-    whole = batch(*[log(time) for time in range(10)])
+    whole = batch_of_times(*range(10))
 
     cut = list(pieces(whole, most_bytes, most_envelopes))
 
@@ -18,7 +18,7 @@ def test_pieces_together_are_the_batch(most_bytes: int, most_envelopes: int) -> 
 
 
 def test_as_much_is_in_one_as_fits() -> None:
-    whole = batch(*[log(time) for time in range(10)])
+    whole = batch_of_times(*range(10))
 
     assert [count for _, count in pieces(whole, 1 << 20, 4)] == [4, 4, 2]
 

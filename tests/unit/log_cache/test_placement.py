@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,15 @@ def test_a_source_is_placed_by_the_xxhash64_of_its_name(source_id: bytes, nodes:
     placement = Placement(nodes)
 
     assert placement.node_of(source_id) == jump_hash(xxh64_intdigest(source_id), nodes) == placement.node_of(source_id)
+
+
+def test_no_source_is_kept_to_remember_its_place() -> None:
+    placement, source_id = Placement(3), b"x" * 1_000_000
+    before = sys.getrefcount(source_id)
+
+    placement.node_of(source_id)
+
+    assert sys.getrefcount(source_id) == before
 
 
 @given(st.lists(st.text(max_size=3), max_size=30), st.integers(1, 4))

@@ -15,6 +15,7 @@ from log_cache import reads as reads_module
 from log_cache.cache import Cache
 from log_cache.cluster import Cluster
 from log_cache.cursor import Cursor, Position
+from log_cache.name_filter import NameFilter
 from log_cache.query import Answer, BadRequest, Meta, Query
 from log_cache.reads import Reads
 from log_cache.store import Store, StoreLimits
@@ -320,6 +321,20 @@ def test_a_wait_for_nothing_ends_in_time_with_a_cursor() -> None:
     run(scenario)
 
 
+def test_waits_end_when_the_process_is_about_to() -> None:
+    async def scenario() -> None:
+        node = Node()
+        waiting = [asyncio.ensure_future(node.answer(cursor="", wait_s=30.0, source_id=name)) for name in ("a", "b")]
+        while node.cache.waiting < 2:
+            await asyncio.sleep(0)
+        node.reads.end_waits()
+
+        answers = [*await asyncio.gather(*waiting), await node.answer(cursor="", wait_s=30.0)]
+        assert [(answer.count, bool(answer.cursor)) for answer in answers] == [(0, True)] * 3
+
+    run(scenario)
+
+
 def test_reads_and_what_they_gave_are_counted() -> None:
     async def scenario() -> None:
         node = Node()
@@ -332,24 +347,80 @@ def test_reads_and_what_they_gave_are_counted() -> None:
     run(scenario)
 
 
-def test_only_so_many_reads_unpack_at_once() -> None:
+def test_a_read_waits_for_no_name_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        node, goes_on = Node(), threading.Event()
+        node.put(1, 2)
+        monkeypatch.setattr(NameFilter, "apply", lambda *_: goes_on.wait(5) and (b"", 0))
+        filtering = [asyncio.ensure_future(node.answer(name_filter="x")) for _ in range(5)]
+        await asyncio.sleep(0.01)
+
+        assert await node.times() == [1, 2]
+        goes_on.set()
+        await asyncio.gather(*filtering)
+
+    run(scenario)
+
+
+def test_a_name_filter_that_takes_too_long_is_an_error_of_a_read_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(reads_module, "_FILTER_S", 0.0)
+        node = Node()
+        node.put(1, counter={"name": "cpu"})
+
+        with pytest.raises(CallFailed, match="takes too long") as caught:
+            await node.answer(name_filter="x")
+        assert caught.value.code == "DEADLINE_EXCEEDED"
+
+    run(scenario)
+
+
+def test_a_name_filter_that_takes_too_long_goes_on_with_the_next_read_in_order_of_arrival(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def scenario() -> None:
         node = Node()
-        asked, go, most = [0], threading.Event(), [0]
+        node.put(*range(1000), counter={"name": "cpu"})
+        moments = iter([0.0, 0.0, 9.0])
+        monkeypatch.setattr(reads_module, "monotonic", lambda: next(moments, 9.0))
+        first = await node.answer(name_filter="x", cursor="")
+        monkeypatch.setattr(reads_module, "monotonic", lambda: 0.0)
+        node.put(7, counter={"name": "x"})
+        then = await node.answer(name_filter="x", cursor=first.cursor)
 
-        def work() -> None:
-            asked[0] += 1
-            most[0] = max(most[0], asked[0])
-            go.wait(5)
-            asked[0] -= 1
+        assert (first.count, first.rest) == (0, True)
+        assert times_in(then) == [7]
 
-        tasks = [asyncio.ensure_future(node.reads._in_thread(work)) for _ in range(5)]
-        while asked[0] < 2:
-            await asyncio.sleep(0.001)
-        go.set()
-        await asyncio.gather(*tasks)
+    run(scenario)
 
-        assert most[0] == 2
+
+def test_an_answer_that_would_be_too_large_is_refused_as_by_the_original() -> None:
+    async def scenario() -> None:
+        node = Node()
+        node.put(*range(6), log={"payload": bytes(10 << 20)})
+
+        for asked in ({}, {"cursor": ""}):
+            with pytest.raises(CallFailed, match="received message larger than max") as caught:
+                await node.answer(**asked)
+            assert caught.value.code == "RESOURCE_EXHAUSTED"
+        assert (await node.answer(limit=4)).count == 4
+
+    run(scenario)
+
+
+def test_100_000_sources_are_told_of_without_holding_anybody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(reads_module, "_META_AT_ONCE", 10)
+        node = Node()
+        for number in range(100):
+            node.put(1, source_id=str(number))
+        telling = asyncio.ensure_future(node.reads.meta())
+        turns = 0
+        while not telling.done():
+            await asyncio.sleep(0)
+            turns += 1
+
+        assert (turns >= 10, len(telling.result())) == (True, 100)
 
     run(scenario)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from envelope import kernel
 from envelope.framing import frame
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from log_cache.query import Answer, Query
-from log_cache.remote_samples import newest_first, samples_oldest_first
+from log_cache.remote_samples import Pages, everything, newest_first, samples_oldest_first
 
 
 def sent(times: list[int]) -> list[Envelope]:
@@ -60,7 +61,7 @@ def test_every_envelope_comes_once_unless_a_page_has_one_timestamp(
     expected = sorted((each for each in sent(times) if start <= each.timestamp < end), key=lambda each: each.timestamp)
     batch = b"".join(frame(envelope.SerializeToString()) for envelope in expected)
 
-    found = samples_oldest_first(pages(Owner(sent(times)), limit, start, end), Everything())
+    found = samples_oldest_first(Pages(pages(Owner(sent(times)), limit, start, end), descending=True), Everything())
 
     assert found == kernel.samples(batch, Everything())
 
@@ -78,3 +79,31 @@ def test_nothing_is_asked_for_in_no_time() -> None:
 
     assert pages(owner, 3, 5, 5) == []
     assert owner.asked == 0
+
+
+class Original:
+    """A node of the original: where a time is taken, it files an envelope under the next nanosecond that is free."""
+
+    def __init__(self, envelopes: list[Envelope]) -> None:
+        self._filed: dict[int, Envelope] = {}
+        for envelope in envelopes:
+            key = envelope.timestamp
+            while key in self._filed:
+                key += 1
+            self._filed[key] = envelope
+
+    async def read(self, query: Query) -> Answer:
+        keys = sorted((key for key in self._filed if query.start <= key < query.end), reverse=query.descending)
+        page = [self._filed[key] for key in keys[: query.limit]]
+        batch = b"".join(frame(envelope.SerializeToString()) for envelope in page)
+        return Answer(batch=batch, count=len(page), cursor="")
+
+
+@given(times=st.lists(st.integers(0, 30), max_size=60), limit=st.integers(2, 7))
+def test_of_an_original_every_envelope_comes_once_however_many_have_one_timestamp(times: list[int], limit: int) -> None:
+    query = Query(source_id="app", start=0, end=1000, limit=limit, descending=True)
+
+    found = samples_oldest_first(asyncio.run(everything(query, Original(sent(times)).read)), Everything())
+
+    totals = [value for _, values in found.values() for value in np.frombuffer(values, "<f8")]
+    assert sorted(totals) == list(range(len(times)))

@@ -1,11 +1,14 @@
 """The store holds what a plain list would, in whatever order it comes, and counts what goes."""
 
+from collections.abc import Callable
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 from log_cache.cursor import Position
 from log_cache.query import Meta
+from log_cache.source import Source
 from log_cache.store import Store, StoreLimits
 from tests.unit.log_cache.envelopes import KINDS, batch, batch_of_times, envelope, names, times
 from tests.unit.log_cache.model import Life, Model
@@ -287,6 +290,16 @@ def test_what_is_older_than_the_retention_goes() -> None:
     assert times(store.follow(b"app", None, ALL).take(9).batch) == [10, 11]
 
 
+def test_some_sources_are_looked_at_alone() -> None:
+    store = filled(batch_of_times(5, 20, source="a"), 2, retention_ns=10)
+    store.put(batch_of_times(6, 30, source="b"), 2)
+
+    assert store.aged(20) == [b"a", b"b"]
+    assert store.expire(20, [b"b", b"gone"]) == 1
+    assert store.aged(20) == [b"a"]
+    assert store.meta([b"b", b"gone"]) == {b"b": Meta(count=1, expired=1, oldest=30, newest=30)}
+
+
 def test_pruning_takes_the_oldest_whosever_they_are() -> None:
     store = filled(batch_of_times(*range(0, 2000, 2), source="a", size=200), 1000, chunk_bytes=4096)
     store.put(batch_of_times(*range(1, 2000, 2), source="b", size=200), 1000)
@@ -357,6 +370,32 @@ def test_many_small_sources_keep_few_chunks_and_little_memory() -> None:
     assert store.raw_bytes > 3_000_000
     assert store.held_bytes < 200_000 + store.raw_bytes // 3
     assert names_of_all(store, 100) == 300
+
+
+def test_heads_are_packed_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(StoreLimits(head_bytes=400_000))
+    packed: list[int] = []
+    monkeypatch.setattr(store, "_seal", _noting(packed, store._seal))
+    sources = [str(number) for number in range(50)]
+
+    most = 0
+    for time in range(100):
+        packed.clear()
+        store.put(batch(*(envelope(time, source=source, size=300) for source in sources)), 50)
+        store.settle()
+        most = max(most, sum(packed))
+
+    came = 50 * 400
+    assert 0 < most < 3 * came
+    assert store.held_bytes < 400_000 + store.raw_bytes // 3
+
+
+def _noting(packed: list[int], seal: Callable[[Source], None]) -> Callable[[Source], None]:
+    def noted(source: Source) -> None:
+        packed.append(source.head.held_bytes)
+        seal(source)
+
+    return noted
 
 
 def names_of_all(store: Store, sources: int) -> int:

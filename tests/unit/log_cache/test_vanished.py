@@ -1,5 +1,7 @@
 """Who vanished is remembered for a while, and suspected afterwards."""
 
+import sys
+
 from log_cache.vanished import Vanished
 
 
@@ -10,6 +12,15 @@ def test_a_source_vanished_since_only_after_it_did() -> None:
     assert vanished.since(b"app", 9)
     assert not vanished.since(b"app", 10)
     assert not vanished.since(b"other", 0)
+
+
+def test_no_source_is_kept_to_remember_it() -> None:
+    vanished, source_id = Vanished(), b"x" * 1_000_000
+    before = sys.getrefcount(source_id)
+
+    vanished.add(source_id, 10)
+
+    assert sys.getrefcount(source_id) == before
 
 
 def test_it_is_the_last_time_that_counts() -> None:

@@ -6,10 +6,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from log_cache import view as view_module
 from log_cache.cursor import Position
 from log_cache.name_filter import NameFilter
 from log_cache.store import Store, StoreLimits
-from log_cache.view import View
+from log_cache.view import TooMuch, View
 from tests.unit.log_cache.envelopes import batch, batch_of_times, envelope, names, times
 
 ALL = 63
@@ -173,3 +174,46 @@ def test_a_filter_applies_to_what_has_the_time_of_the_last_too() -> None:
     taken = store.view(b"app", *EVER, ALL).take(1, NameFilter("requests"), 9)
 
     assert (names(taken.batch), taken.count) == (["counter", "counter"], 2)
+
+
+def test_what_is_too_large_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_module, "MAX_TAKEN_BYTES", 1000)
+    store = Store(StoreLimits())
+    store.put(batch_of_times(*range(10), size=150), 10)
+
+    for view in (store.view(b"app", *EVER, ALL), store.follow(b"app", None, ALL)):
+        assert view.take(5).count == 5
+        with pytest.raises(TooMuch):
+            view.take(6)
+
+
+def test_what_was_asked_for_is_there_though_all_of_its_moment_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_module, "MAX_TAKEN_BYTES", 1000)
+    view = filled(*[7] * 20, size=200).view(b"app", *EVER, ALL)
+
+    assert view.take(1, None, 1000).count == 1
+
+
+def test_large_envelopes_are_filtered_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sizes(Odd):
+        most = 0
+
+        def apply(self, some: bytes) -> tuple[bytes, int]:
+            self.most = max(self.most, len(some))
+            return super().apply(some)
+
+    monkeypatch.setattr(view_module, "_FILTERED_AT_ONCE_BYTES", 1000)
+    store, sizes = Store(StoreLimits()), Sizes()
+    store.put(batch_of_times(*range(100), size=150), 100)
+
+    assert times(store.view(b"app", *EVER, ALL).take(100, sizes).batch) == list(range(1, 100, 2))
+    assert sizes.most <= 1000
+
+
+def test_what_comes_too_late_ends_a_read() -> None:
+    late = iter([False, False])
+    store = filled(*range(3000), chunk_bytes=1 << 20)
+
+    taken = store.follow(b"app", None, ALL).take(3000, Odd(), is_late=lambda: next(late, True))
+
+    assert (times(taken.batch), taken.rest, taken.position.seq) == (list(range(1, 512, 2)), True, 513)

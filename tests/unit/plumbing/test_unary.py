@@ -1,8 +1,10 @@
 """A question is answered with bytes, trailing metadata or a refusal, over a real connection."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -12,8 +14,8 @@ from plumbing.egress_server import RequestRefused
 from plumbing.grpc_server import serve_grpc
 from plumbing.island import open_island
 from plumbing.tls import TlsFiles
-from plumbing.unary import Call, answered
-from tests.running import dial
+from plumbing.unary import Call, Unsent, answered
+from tests.running import dial, eventually
 
 
 async def echo(message: bytes, call: Call) -> bytes:
@@ -22,11 +24,34 @@ async def echo(message: bytes, call: Call) -> bytes:
     return message
 
 
+async def echo_alone(message: bytes, _: Call) -> bytes:
+    return message
+
+
 async def refuse(message: bytes, call: Call) -> bytes:
     raise RequestRefused("UNKNOWN", message.decode())
 
 
-SERVICES = {"test.Service": {"Echo": answered(echo), "Refuse": answered(refuse)}}
+UNSENT = Unsent(1 << 20)
+SERVICES = {"test.Service": {"Echo": answered(echo), "Refuse": answered(refuse), "EchoBounded": answered(echo, UNSENT)}}
+
+
+class FakeContext:
+    """A call that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Any] = []
+        self.told: tuple[str, str] | None = None
+
+    def add_done_callback(self, callback: Any) -> None:
+        self.callbacks.append(callback)
+
+    async def abort(self, code: grpc.StatusCode, reason: str) -> None:
+        self.told = (code.name, reason)
+
+    def end(self) -> None:
+        for callback in self.callbacks:
+            callback(self)
 
 
 @asynccontextmanager
@@ -78,3 +103,35 @@ async def test_a_server_says_how_large_a_message_may_be(certs_dir: Path) -> None
 
     assert len(answer) == 11 << 20
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_answers_that_nobody_takes_have_a_bound() -> None:
+    unsent = Unsent(1 << 20)
+    method = answered(echo_alone, unsent).handler.unary_unary
+    first, second, third = FakeContext(), FakeContext(), FakeContext()
+
+    async def scenario() -> None:
+        assert len(await method(bytes(800_000), first)) == 800_000
+        await method(bytes(800_000), second)
+        assert second.told == (
+            "RESOURCE_EXHAUSTED",
+            "too much waits to be sent to clients that take their time",
+        )
+        assert len(await method(bytes(1000), third)) == 1000
+        first.end()
+        assert len(await method(bytes(2_000_000), third)) == 2_000_000
+
+    asyncio.run(scenario())
+    third.end()
+    assert unsent.held_bytes == 0
+
+
+async def test_an_answer_that_was_taken_does_not_count(certs_dir: Path) -> None:
+    async with channel(certs_dir) as opened:
+        for _ in range(3):
+            await ask(opened, "EchoBounded", bytes(5 << 20))
+
+        async def taken() -> bool:
+            return UNSENT.held_bytes == 0
+
+        await eventually(taken)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from envelope.numbers_as_text import shortest
 from envelope.pb import logcache_v1_pb2 as logcache
-from log_cache.promql.answers import error_json, to_instant_result, to_json, to_range_result
+from log_cache.promql.answers import to_instant_result, to_json, to_range_result
 from log_cache.promql.values import QueryError, Result, Sample, labels_of
 from tests.unit.log_cache.promql.tables import labels
 
@@ -94,11 +94,6 @@ def test_a_matrix_reads_back(series: list[tuple[Any, list[tuple[float, float]]]]
         assert [float(text) for _, text in each["values"]] == pytest.approx(
             [v for _, v in sent], rel=0, abs=0, nan_ok=True
         )
-
-
-def test_an_error_to_the_letter() -> None:
-    assert error_json("bad_data", 'no "x"') == b'{"status":"error","errorType":"bad_data","error":"no \\"x\\""}'
-    assert json.loads(error_json("execution", "\udc80"))["error"] == "?"
 
 
 def instant(result: Result) -> logcache.PromQL.InstantQueryResult:

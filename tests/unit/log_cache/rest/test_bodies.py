@@ -8,9 +8,10 @@ import pytest
 import trio
 from starlette.datastructures import Headers
 
+from envelope import kernel
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from log_cache.query import Meta
-from log_cache.rest.bodies import MAX_FORM_BYTES, ClientGone, info_body, meta_body, read_body, read_form
+from log_cache.rest.bodies import MAX_FORM_BYTES, ClientGone, batch_json, info_body, meta_body, read_body, read_form
 from log_cache.rest.refusals import Refusal
 from tests.strategies import batch_of
 
@@ -23,6 +24,12 @@ def test_an_answer_to_a_read_is_one_line() -> None:
     assert body.endswith(b"\n")
     [envelope] = json.loads(body)["envelopes"]["batch"]
     assert (envelope["source_id"], envelope["timestamp"], envelope["log"]["payload"]) == ("a", "1", "eA==")
+
+
+def test_a_large_batch_is_written_like_any_other() -> None:
+    batch = batch_of(*[Envelope(source_id="a", timestamp=time, log={"payload": b"x" * 500}) for time in range(2500)])
+
+    assert batch_json(batch) == kernel.json_batch(batch)
 
 
 def test_nothing_is_an_empty_batch() -> None:

@@ -1,5 +1,6 @@
 """What the Cloud Controller lists: pages, names with odd characters, and answers that must not be believed."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -214,6 +215,15 @@ async def test_a_question_is_no_longer_than_what_proxies_take() -> None:
     await capi.subject.named("token", [f"{number}{'ä' * 200}" for number in range(20)])
 
     assert all(len(url) < 8000 for url, _ in capi.seen)
+
+
+async def test_names_that_no_app_has_are_not_kept() -> None:
+    capi, name = apps(page("1")), "x" * 250
+    before = sys.getrefcount(name)
+
+    await capi.subject.named("token", [name])
+
+    assert sys.getrefcount(name) == before
 
 
 async def test_names_are_remembered_together() -> None:

@@ -64,12 +64,17 @@ def test_another_time_is_asked_for_in_seconds(ask: Any, cache: CursorLogCache) -
 
 def test_a_span_of_time_in_a_pipe_is_csv(ask: Any, cache: CursorLogCache) -> None:
     assert ask(start="1h").splitlines()[0] == 'time,"{a=""b""}"'
-    assert _asked(cache) == {"query": QUERY, "start": "1763722800.500", "end": "1763726400.500", "step": "30"}
+    assert _asked(cache) == {"query": QUERY, "start": "1763722800.500", "end": "1763726400.500", "step": "30.000"}
 
 
 def test_a_step_may_be_given(ask: Any, cache: CursorLogCache) -> None:
     ask(start="1h", end="30m", step="1m30s")
-    assert (_asked(cache)["end"], _asked(cache)["step"]) == ("1763724600.500", "90")
+    assert (_asked(cache)["end"], _asked(cache)["step"]) == ("1763724600.500", "90.000")
+
+
+def test_a_step_of_weeks_is_not_rounded(ask: Any, cache: CursorLogCache) -> None:
+    ask(start="100d", end="1d", step="1234567s")
+    assert _asked(cache)["step"] == "1234567.000"
 
 
 def test_a_span_of_time_on_a_terminal_is_a_plot(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
