@@ -11,11 +11,15 @@ from itertools import islice
 from time import monotonic
 from typing import NamedTuple
 
+import structlog
+
 from log_cache.cursor import Position
 from log_cache.memory import MemoryLimit, give_back, resident_bytes
 from log_cache.query import Meta
 from log_cache.store import Store
 from log_cache.view import View
+
+log = structlog.get_logger(__name__)
 
 _DEAL_WITHIN_S = 0.001
 _ROUNDS = 4
@@ -46,6 +50,7 @@ class Cache:
         self._waiting: dict[bytes, set[asyncio.Future[None]]] = {}
         self._dealing: asyncio.TimerHandle | None = None
         self._waits = True
+        self._has_room = True
 
     @property
     def waiting(self) -> int:
@@ -135,10 +140,18 @@ class Cache:
         self.store.expire(self._now_ns())
         for _ in range(_ROUNDS):
             give_back()
-            budget = self.store.budget_bytes = memory.budget_bytes(resident_bytes(), self.store.held_bytes)
+            resident = resident_bytes()
+            budget = self.store.budget_bytes = memory.budget_bytes(resident, self.store.held_bytes)
+            self._warn(memory, resident, is_none=not budget)
             if self.store.held_bytes <= budget:
                 break
             self.store.prune(self.store.held_bytes - budget)
+
+    def _warn(self, memory: MemoryLimit, resident: int, *, is_none: bool) -> None:
+        """Say it once when the process takes all there is by itself, and nothing can be held."""
+        if is_none and self._has_room:
+            log.warning("memory_limit_leaves_no_room", limit_bytes=memory.limit_bytes, process_bytes=resident)
+        self._has_room = not is_none
 
     def _deal(self) -> None:
         self._dealing = None

@@ -4,7 +4,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests" / "unit"
-ROOMS = ("envelope", "plumbing", "metron", "doppler", "traffic_controller", "reverse_log_proxy", "log_cache", "standpipe")
+ROOMS = (
+    "envelope",
+    "plumbing",
+    "metron",
+    "doppler",
+    "traffic_controller",
+    "reverse_log_proxy",
+    "log_cache",
+    "standpipe",
+)
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
 """Files that declare and wire: whatever runs a component tests them."""
 EDGES = {

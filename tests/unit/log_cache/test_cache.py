@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 
 import pytest
+import structlog.testing
 
 from log_cache.cache import Cache
 from log_cache.cursor import Position
@@ -148,6 +149,20 @@ def test_very_many_sources_that_become_too_old_hold_nobody_up(monkeypatch: pytes
         assert turns >= 10
 
     told(story, retention_ns=10)
+
+
+def test_a_limit_that_leaves_no_room_is_told_once() -> None:
+    async def story(cache: Cache) -> None:
+        for _ in range(3):
+            cache.put(batch_of_times(1), 1)
+            cache.tidy(MemoryLimit(1 << 20))
+            assert cache.store.held == 0
+        cache.tidy(MemoryLimit(1 << 40))
+
+    with structlog.testing.capture_logs() as lines:
+        told(story)
+
+    assert [(line["event"], line["log_level"]) for line in lines] == [("memory_limit_leaves_no_room", "warning")]
 
 
 def test_memory_that_is_too_much_goes(monkeypatch: pytest.MonkeyPatch) -> None:
