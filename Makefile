@@ -36,7 +36,7 @@ check: $(SETUP) check-proto ## format, lint, types, imports, generated code, uni
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow" tests/unit
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not slow" tests/unit
 
 check-proto: $(SETUP)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT; \
