@@ -67,7 +67,8 @@ def report_through_agent(
     Without an agent nothing is sent.
     """
     if config.agent_address:
-        emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox or open_outbox())
+        outbox = open_outbox() if outbox is None else outbox  # an empty one is false
+        emit = partial(emit_through_agent, config.agent_address, config.tls, outbox=outbox)
         background.start_soon(island.run, emit, lambda: own.batch(time.time_ns()), config.self_metrics_interval_s)
 
 
