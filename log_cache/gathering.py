@@ -24,7 +24,9 @@ _HERE_AT_ONCE = 128
 """Sources of this node that are read in one go: most of 100,000 have little, and a way to a thread costs 0.1 ms."""
 _CHECKED = 1000
 _PART_BYTES = 400
-"""About what a series takes besides its samples, for each part that it is read in."""
+"""About what a series takes besides its samples and names, for each part that it is read in."""
+_COPIES = 4
+"""Of its names and tags: as they came, as text, as labels of a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _in_groups(sources: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _pay(part: Samples, budget: Budget) -> None:
-    budget.hold(len(part) * _PART_BYTES)
+    budget.hold(len(part) * _PART_BYTES + _COPIES * sum([len(name) + len(tags) for name, _, tags in part]))
     budget.spend(sum([len(times) for times, _ in part.values()]) // 8)
 
 
@@ -104,8 +106,8 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> 
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
+        while tasks:  # one that failed would hold on to itself by the frame of this function, and to all it had found
+            tasks.pop().cancel()
 
 
 async def _sources(reads: Reads, selector: Selector, budget: Budget, *, everything: bool) -> Sequence[str]:

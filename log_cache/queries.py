@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from log_cache import listing
 from log_cache.gathering import Gathered, for_each, gather
 from log_cache.moments import parse_step, parse_time
-from log_cache.promql.budget import Budget
+from log_cache.promql.budget import LOADED_BYTES, Budget
 from log_cache.promql.matchers import Selector
 from log_cache.promql.query import Query, Selection, parse
 from log_cache.promql.steps import StepTimes
@@ -148,7 +148,7 @@ class Queries:
     async def _evaluated(self, query: str | Query, times: StepTimes, budget: Budget, *, everything: bool) -> Result:
         parsed = await self._parsed(query)
         selections = await self._in_thread(parsed.selections, times)
-        loading = Budget(check=budget.check, hold=budget.hold)
+        loading = Budget(check=budget.check, hold=budget.hold, each_bytes=LOADED_BYTES)
         gathered = await gather(self._reads, selections, loading, everything=everything)
         return await self._in_thread(_result, parsed, times, gathered, budget)
 
@@ -189,7 +189,8 @@ class Queries:
                 counts.running += 1
                 share = self._memory.share()
                 try:
-                    yield Budget(check=_deadline(began + self._timeout_s, share), hold=share.hold)
+                    check = _deadline(began + self._timeout_s, share)
+                    yield Budget(check=check, hold=share.hold)
                 finally:
                     share.end()
                     counts.running -= 1

@@ -19,11 +19,13 @@ class QueryMemory:
         """Begin with nothing, for one query."""
         return Share(self)
 
-    def change(self, size: int) -> None:
-        """Count; raises `QueryError` for what would be too much."""
+    def change(self, size: int, share_bytes: int) -> None:
+        """Count what is to be `share_bytes` of one query; raises `QueryError` for what would be too much."""
         with self._lock:
-            if size > 0 and self.held_bytes + size > self._most_bytes:
+            if size > 0 and share_bytes > self._most_bytes:
                 raise QueryError("execution", "query processing would load too many samples into memory")
+            if size > 0 and self.held_bytes + size > self._most_bytes:
+                raise QueryError("execution", "all queries together would load too many samples into memory: try again")
             self.held_bytes += size
 
 
@@ -42,12 +44,12 @@ class Share:
         with self._lock:
             if self.is_over:
                 raise QueryError("timeout", "nobody waits for this query any more")
-            self._memory.change(size)
+            self._memory.change(size, self._held_bytes + size)
             self._held_bytes += size
 
     def end(self) -> None:
         """Give everything back."""
         with self._lock:
             self.is_over = True
-            self._memory.change(-self._held_bytes)
+            self._memory.change(-self._held_bytes, 0)
             self._held_bytes = 0

@@ -11,8 +11,10 @@ MAX_SAMPLES = 50_000_000
 MAX_POINTS = 2_000_000
 """Of a result: about as many as fit into 50 MiB, the largest answer of the original's gRPC."""
 
-SAMPLE_BYTES = 32
-"""About what a sample or a cell takes of memory while a query runs, copies included."""
+CELL_BYTES = 8
+"""What is paid for on the way is a number."""
+LOADED_BYTES = 32
+"""About what a sample that is loaded takes of memory, with its time and with copies."""
 
 
 def _no_deadline() -> None:
@@ -32,11 +34,13 @@ class Budget:
     """Raises `QueryError("timeout", …)` once it is too late; called between the parts of a query and inside loops."""
     hold: Callable[[int], None] = _no_bound
     """Told of the bytes that are taken; raises `QueryError` when all queries together take too much."""
+    each_bytes: int = CELL_BYTES
+    """What each sample or cell counts in memory."""
     spent: int = field(default=0, init=False)
 
     def spend(self, samples: int) -> None:
         """Pay before the memory is taken; raises `QueryError` when the query is too large."""
-        self.hold(samples * SAMPLE_BYTES)
+        self.hold(samples * self.each_bytes)
         self.spent += samples
         if self.spent > self.max_samples:
             message = "query processing would load too many samples into memory in query execution"

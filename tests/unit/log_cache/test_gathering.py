@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from log_cache.gathering import Gathered, gather
-from log_cache.promql.budget import SAMPLE_BYTES, Budget
+from log_cache.promql.budget import CELL_BYTES, Budget
 from log_cache.promql.query import Selection, parse
 from log_cache.promql.values import QueryError
 from log_cache.query import Meta
@@ -183,7 +183,19 @@ def test_what_is_loaded_is_held_in_memory() -> None:
     budget = Budget(hold=held.append)
     asyncio.run(gather(cast(Reads, FakeReads()), [selection('cpu{source_id="a"}')], budget, everything=False))
 
-    assert sum(held) > SAMPLE_BYTES
+    assert sum(held) > CELL_BYTES
+
+
+def test_long_tags_are_held_in_memory() -> None:
+    class LongTags(FakeReads):
+        async def samples(self, *_: Any) -> list[Samples]:
+            return [{(b"cpu", b"", bytes(5000)): (bytes(8), bytes(8))}]
+
+    held: list[int] = []
+    budget = Budget(hold=held.append)
+    asyncio.run(gather(cast(Reads, LongTags()), [selection('cpu{source_id="a"}')], budget, everything=False))
+
+    assert sum(held) > 4 * 5000
 
 
 def test_making_series_ends_when_it_is_too_late() -> None:

@@ -13,11 +13,19 @@ def test_all_queries_together_have_a_bound() -> None:
     first, second = memory.share(), memory.share()
     first.hold(60)
 
-    with pytest.raises(QueryError, match="too many samples") as caught:
+    with pytest.raises(QueryError, match="all queries together") as caught:
         second.hold(50)
     second.hold(40)
 
     assert (caught.value.kind, memory.held_bytes) == ("execution", 100)
+
+
+def test_one_query_has_a_bound() -> None:
+    share = QueryMemory(100).share()
+    share.hold(60)
+
+    with pytest.raises(QueryError, match="query processing would load too many samples into memory"):
+        share.hold(50)
 
 
 def test_what_a_query_took_comes_back_when_it_ends() -> None:
