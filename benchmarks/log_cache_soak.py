@@ -1,7 +1,8 @@
 """A log cache under load for ten minutes: does it stay within its memory, and is every envelope held or counted?
 
 `make soak` runs it: 50,000 envelopes a second by `Send`, a limit of 1 GiB, a look every ten seconds. It ends with 1 if
-memory went beyond the limit or kept growing once the limit was reached, if anything was lost, or if reads were slow.
+memory went beyond the limit or kept growing once the limit was reached, or if anything was lost. Each look reads a thousand
+envelopes ten times, and shows how long the slowest took; what a read may take is measured by `make bench`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from benchmarks.workload import source_ids
 _VARIED = 2_000
 _READS = 10
 _FLAT = 0.05  # growth of memory that is none
-_SLOW_MS = 50.0
 
 
 class Look(NamedTuple):
@@ -36,7 +36,7 @@ class Look(NamedTuple):
     expired: int
     received: int
     cpu_s: float
-    read_p99_ms: float
+    slowest_read_ms: float
 
 
 def main() -> int:
@@ -76,7 +76,7 @@ def _looks(rig: Rig, given: Namespace, console: Console) -> Iterator[Look]:
             expired=int(rig.metric("log cache", "log_cache_envelopes_expired_total")),
             received=rig.received(),
             cpu_s=use.cpu_s,
-            read_p99_ms=read["p99_ms"],
+            slowest_read_ms=read["p99_ms"],
         )
         console.print(f"{look.at_s:g} s: {look.rss_mib:g} MiB, {look.held:,} held, {look.expired:,} expired")
         yield look
@@ -96,9 +96,6 @@ def _problems(looks: Sequence[Look], given: Namespace, lost: int, imbalance: int
     full = [look for look in looks if look.expired]
     if full and full[-1].rss_mib > full[0].rss_mib * (1 + _FLAT):
         yield f"memory grew from {full[0].rss_mib:g} to {full[-1].rss_mib:g} MiB after it was full"
-    slowest = max(look.read_p99_ms for look in looks)
-    if slowest > _SLOW_MS * 2:
-        yield f"a read took {slowest:g} ms"
 
 
 def _table(looks: Sequence[Look]) -> Table:
