@@ -1,8 +1,8 @@
 """A log cache under load for ten minutes: does it stay within its memory, and is every envelope held or counted?
 
 `make soak` runs it: 50,000 envelopes a second by `Send`, a limit of 1 GiB, a look every ten seconds. It ends with 1 if
-memory went beyond the limit or kept growing once the limit was reached, or if anything was lost. Each look reads a thousand
-envelopes ten times, and shows how long the slowest took; what a read may take is measured by `make bench`.
+memory went beyond the limit or kept growing once the limit was reached, or if anything was lost. Each look reads a
+thousand envelopes ten times, and shows how long the slowest took; what a read may take is measured by `make bench`.
 """
 
 from __future__ import annotations
