@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -43,15 +44,16 @@ class Unsent:
         self.held_bytes = 0
         self._most_bytes = most_bytes
 
-    def hold(self, size: int, context: grpc.aio.ServicerContext) -> bool:
+    def hold(self, size: int, call: asyncio.Task[Any]) -> bool:
         """Count an answer until its call ends, taken or not; False for one too many.
 
-        The first is let through whatever its size.
+        The first is let through whatever its size. (The context of a call tells of its end too, but whoever asks it
+        makes a cycle with the call in it, and with that its messages, until garbage is collected.)
         """
         if self.held_bytes and self.held_bytes + size > self._most_bytes:
             return False
         self.held_bytes += size
-        context.add_done_callback(lambda _: self._let_go(size))
+        call.add_done_callback(lambda _: self._let_go(size))
         return True
 
     def _let_go(self, size: int) -> None:
@@ -73,7 +75,8 @@ def answered(handle: Handler, unsent: Unsent | None = None) -> Method:
         except RequestRefused as error:
             code, reason = error.code, str(error)[:_MAX_REASON]
         else:
-            if unsent is None or len(answer) <= _SMALL_BYTES or unsent.hold(len(answer), context):
+            call = asyncio.current_task()  # of gRPC's, which goes on until the answer is sent
+            if unsent is None or call is None or len(answer) <= _SMALL_BYTES or unsent.hold(len(answer), call):
                 return answer
             del answer
             code, reason = "RESOURCE_EXHAUSTED", _TOO_MUCH_WAITS

@@ -36,22 +36,30 @@ UNSENT = Unsent(1 << 20)
 SERVICES = {"test.Service": {"Echo": answered(echo), "Refuse": answered(refuse), "EchoBounded": answered(echo, UNSENT)}}
 
 
-class FakeContext:
-    """A call that ends when the test says so."""
+class FakeCall:
+    """A call that ends, its answer sent, when the test says so."""
 
-    def __init__(self) -> None:
-        self.callbacks: list[Any] = []
+    def __init__(self, method: Any, message: bytes) -> None:
         self.told: tuple[str, str] | None = None
-
-    def add_done_callback(self, callback: Any) -> None:
-        self.callbacks.append(callback)
+        self.answer = b""
+        self._answered, self._ends = asyncio.Event(), asyncio.Event()
+        self.task = asyncio.ensure_future(self._serve(method, message))
 
     async def abort(self, code: grpc.StatusCode, reason: str) -> None:
         self.told = (code.name, reason)
 
-    def end(self) -> None:
-        for callback in self.callbacks:
-            callback(self)
+    async def answered(self) -> "FakeCall":
+        await self._answered.wait()
+        return self
+
+    async def end(self) -> None:
+        self._ends.set()
+        await self.task
+
+    async def _serve(self, method: Any, message: bytes) -> None:
+        self.answer = await method(message, self)
+        self._answered.set()
+        await self._ends.wait()
 
 
 @asynccontextmanager
@@ -108,21 +116,23 @@ async def test_a_server_says_how_large_a_message_may_be(certs_dir: Path) -> None
 def test_answers_that_nobody_takes_have_a_bound() -> None:
     unsent = Unsent(1 << 20)
     method = answered(echo_alone, unsent).handler.unary_unary
-    first, second, third = FakeContext(), FakeContext(), FakeContext()
 
     async def scenario() -> None:
-        assert len(await method(bytes(800_000), first)) == 800_000
-        await method(bytes(800_000), second)
+        first = await FakeCall(method, bytes(800_000)).answered()
+        second = await FakeCall(method, bytes(800_000)).answered()
+        third = await FakeCall(method, bytes(1000)).answered()
+        await first.end()
+        fourth = await FakeCall(method, bytes(2_000_000)).answered()
+
+        assert (len(first.answer), len(third.answer), len(fourth.answer)) == (800_000, 1000, 2_000_000)
         assert second.told == (
             "RESOURCE_EXHAUSTED",
             "too much waits to be sent to clients that take their time",
         )
-        assert len(await method(bytes(1000), third)) == 1000
-        first.end()
-        assert len(await method(bytes(2_000_000), third)) == 2_000_000
+        for call in (second, third, fourth):
+            await call.end()
 
     asyncio.run(scenario())
-    third.end()
     assert unsent.held_bytes == 0
 
 
