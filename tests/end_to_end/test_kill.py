@@ -102,7 +102,7 @@ def test_a_killed_agent_fails_the_sender_which_knows_what_was_confirmed(running:
     _only_the_death_is_remarked(said, "metron")
     assert set(seen.values()) == {1}
     count, put = (int(number.replace(",", "")) for number in confirmed.groups())
-    assert PER_SECOND <= count <= put
+    assert 0 < count <= put  # what a reader has seen may not be confirmed yet
     assert set(seen) <= set(sending.lines(put)) | set(again.lines())
     passed_on = _account(said, "metron", "agent", gone=True)["delivered"]
     assert len(set(sending.lines(count)) - set(seen)) <= put - passed_on
