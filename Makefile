@@ -70,7 +70,7 @@ $(SETUP): $(BIN)/python pyproject.toml setup.py constraints.txt $(KERNEL)
 	$(BIN)/python -m pip install -q -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt --group dev
 	@rm -f envelope/_compiled.c envelope/_compiled.*.so
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e .
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[kafka,nats,otlp,prometheus]"
 	@$(BIN)/python -c 'from envelope import kernel; print("the kernel that runs:", kernel.ACTIVE)'
 	@mkdir -p $(@D) && touch $@
 

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import trio
 import typer
 from prometheus_client.metrics_core import Metric
 
 import doppler.metrics
 import log_cache.metrics
 import metron.metrics
+import nozzles.metrics
 import reverse_log_proxy.metrics
+import syslog_adapter.metrics
 import traffic_controller.metrics
 from doppler.exchange import Exchange
 from doppler.router import Router
@@ -32,7 +35,12 @@ from log_cache.rest.service import Rest
 from log_cache.store import Store, StoreLimits
 from metron.agent import Agent
 from metron.sources import SourceCounts
+from nozzles.config import Config as NozzleConfig
+from nozzles.runner.delivery import Delivery
+from nozzles.runner.gathering import Gathering
+from nozzles.runner.intake import Intake as NozzleIntake
 from plumbing.auth.local import OpenAuthority
+from plumbing.backlog import Backlog
 from plumbing.config import SettingRow, Settings, describe
 from plumbing.diode import SharedDiode
 from plumbing.egress_client import Dopplers
@@ -45,6 +53,10 @@ from reverse_log_proxy.gateway.config import GatewaySettings
 from reverse_log_proxy.readers import Readers as Subscribers
 from standpipe.cli import app
 from standpipe.supervisor.settings import TABLE, UpSettings
+from syslog_adapter.bindings.keeper import Keeper
+from syslog_adapter.dispatch import Dispatcher
+from syslog_adapter.intake import Intake as AdapterIntake
+from syslog_adapter.pool import Pool
 from traffic_controller.http_errands import Errands
 from traffic_controller.readers import Readers
 
@@ -57,6 +69,8 @@ _CONFIGS: Mapping[str, type[Settings]] = {
     "traffic_controller": traffic_controller.Config,
     "reverse_log_proxy": reverse_log_proxy.Config,
     "log_cache": log_cache.Config,
+    "syslog_adapter": syslog_adapter.Config,
+    "nozzles": NozzleConfig,
 }
 _SECTION = re.compile(
     r" \(loggregator\.md [^)]*\)"
@@ -83,6 +97,8 @@ def metrics_by_room() -> dict[str, list[Metric]]:
         "traffic_controller": _of_traffic_controller(),
         "reverse_log_proxy": _of_reverse_log_proxy(),
         "log_cache": _of_log_cache(),
+        "syslog_adapter": _of_syslog_adapter(),
+        "nozzles": _of_nozzles(),
     }
     own = {name: [each for each in _families(metrics) if each.name not in shared] for name, metrics in rooms.items()}
     return {"every component": everywhere, **own}
@@ -144,7 +160,10 @@ def _metric(family: Metric) -> Sequence[str]:
 
 
 def _families(metrics: Metrics) -> list[Metric]:
-    return list(metrics.registry.collect())
+    async def collect() -> list[Metric]:
+        return list(metrics.registry.collect())
+
+    return trio.run(collect)  # some readings are of trio's clock
 
 
 def _of_metron() -> Metrics:
@@ -186,6 +205,27 @@ def _of_log_cache() -> Metrics:
     log_cache.metrics.expose(metrics, Intake(cache), cache, None, 1)
     dopplers = Dopplers((), _NOWHERE, random.Random(0))
     log_cache.metrics.expose_doors(metrics, reads, queries, cache, dopplers, rest)
+    return metrics
+
+
+def _of_syslog_adapter() -> Metrics:
+    metrics = Metrics("compiled")
+    dopplers = Dopplers((), _NOWHERE, random.Random(0))
+    pool = Pool(Dispatcher(), None)
+    keeper = Keeper([], None, None, None, per_source=1)
+    syslog_adapter.metrics.expose(metrics, AdapterIntake(None, Dispatcher()), keeper, pool, dopplers)
+    return metrics
+
+
+def _of_nozzles() -> Metrics:
+    metrics = Metrics("compiled")
+    backlog = Backlog(None, memory_bytes=1, mode="when_slow")
+    delivery = Delivery(backlog, None, sink="", backoff=None, write_timeout_s=1)
+    dopplers = Dopplers((), _NOWHERE, random.Random(0))
+    parts = nozzles.metrics.Parts(
+        NozzleIntake(None, []), Gathering(None, None, backlog, None), backlog, delivery, dopplers
+    )
+    nozzles.metrics.expose(metrics, parts)
     return metrics
 
 

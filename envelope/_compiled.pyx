@@ -29,6 +29,7 @@ include "_to_json.pxi"
 include "_keys.pxi"
 include "_to_parts.pxi"
 include "_to_series.pxi"
+include "_to_syslog.pxi"
 
 
 def admit(bytes batch not None):

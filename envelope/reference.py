@@ -18,6 +18,7 @@ from envelope.kinds import Keep, Kind
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from envelope.series import numbers, raw_tags
+from envelope.syslog import Unformattable, messages, most_bytes
 from envelope.v1_bounds import V1_BYTES, most_v1_bytes
 from envelope.v2_to_v1 import V1Envelope, V1Type, v1_forms
 from envelope.websocket_frames import frame as websocket_frame
@@ -36,6 +37,7 @@ __all__ = [
     "select",
     "spans",
     "split",
+    "syslog",
     "tag",
     "v1_frames",
     "v1_messages",
@@ -228,6 +230,34 @@ def json_batch(batch: bytes) -> bytes:
 def json_envelopes(batch: bytes) -> list[bytes]:
     """Write each envelope of a batch as JSON of its own, with the promises of `json_batch`."""
     return [json_form.to_json(item.envelope) for item in _items(batch)]
+
+
+def syslog(
+    batch: bytes, hostname: bytes, kinds: int, metadata: bool, octets: bool
+) -> tuple[bytes, list[int], int, int, int]:
+    """Write a batch as syslog messages: (messages, ends, formatted, skipped, malformed); `envelope.syslog` says how.
+
+    `octets` puts its count of bytes before each message (RFC 6587). `ends` has for every envelope of the batch where
+    the messages made of it end, and so of those before it. Skipped are those whose kind is not among `kinds` or that
+    make no message, malformed those that no message can say.
+    """
+    written = bytearray()
+    ends: list[int] = []
+    formatted = skipped = malformed = 0
+    for item in _items(batch):
+        try:
+            room = most_bytes(len(item.body))
+            made = messages(item.envelope, hostname, metadata, room) if item.kind & kinds else []
+        except Unformattable:
+            made = []
+            malformed += 1
+        else:
+            formatted += bool(made)
+            skipped += not made
+        for message in made:
+            written += b"%d %s" % (len(message), message) if octets else message
+        ends.append(len(written))
+    return bytes(written), ends, formatted, skipped, malformed
 
 
 def log_batch(lines: Sequence[bytes], head: bytes, timestamp: int, err: bool) -> bytes:

@@ -22,16 +22,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from plumbing.pem import PemError, SigningKey, read_certificates, read_key
 from plumbing.private_files import PUBLIC, locked, write_file
 
-LEAVES = (
-    "doppler",
-    "metron",
-    "trafficcontroller",
-    "reverselogproxy",
-    "log-cache",
-    "syslog-adapter",
-    "nozzle",
-    "client",
-)
+LEAF_OF = {
+    "doppler": "doppler",
+    "metron": "metron",
+    "traffic_controller": "trafficcontroller",
+    "reverse_log_proxy": "reverselogproxy",
+    "log_cache": "log-cache",
+    "syslog_adapter": "syslog-adapter",
+    "nozzles": "nozzle",
+}
+"""The leaf of each kind of component: the names are those that the original's are called by."""
+
+LEAVES = (*LEAF_OF.values(), "client")
 """The names of the files; each is also the server name that whoever dials it demands of its certificate."""
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")

@@ -1,8 +1,9 @@
 """The settings of a component: defaults, then its TOML table, then the environment, then flags.
 
 `class Config(Settings, table="doppler")` reads the table `[doppler]`, the variables `DOPPLER_*` and flags named after
-its fields (`--diode-capacity 5`). `load` checks everything before anything starts, and what nobody knows is an error
-wherever it stands. Secrets are paths to files, never values.
+its fields (`--diode-capacity 5`). `table="nozzles.relay"` is a table in a table, `[nozzles.relay]` and
+`NOZZLES_RELAY_*`: one of several of its kind. `load` checks everything before anything starts, and what nobody knows
+is an error wherever it stands. Secrets are paths to files, never values.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from plumbing.setting_sources import (
     from_file,
     from_flags,
     leads_to_any,
+    prefix_of,
     settings_of,
+    siblings_of,
     tree_of,
     variable_of,
 )
@@ -36,7 +39,16 @@ from plumbing.tls import TlsFiles
 __all__ = ["TABLES", "ConfigError", "ListenAddress", "PeerAddress", "Section", "SettingRow", "Settings"]
 __all__ += ["describe", "join_listen", "load", "parse_listen"]
 
-TABLES = ("metron", "doppler", "traffic_controller", "reverse_log_proxy", "log_cache", "standpipe")
+TABLES = (
+    "metron",
+    "doppler",
+    "traffic_controller",
+    "reverse_log_proxy",
+    "log_cache",
+    "syslog_adapter",
+    "nozzles",
+    "standpipe",
+)
 """The tables a TOML file may have: one file can serve every component of an installation."""
 
 _SHOWN = 60  # characters of a wrong value
@@ -145,8 +157,9 @@ def load(
         raise SystemExit(0)
     table, known = config_class.table, dict(settings_of(config_class))
     file, flags = from_flags(argv, known)
-    given = from_file(file, table, {*tables, table}, known) if file else []
-    given += [*from_environment(environ, table, known), *flags]
+    given = from_file(file, table, {*tables, table.partition(".")[0]}, known) if file else []
+    siblings = siblings_of(file, table) if file else ()
+    given += [*from_environment(environ, table, known, siblings), *flags]
     problems = [f"{one.origin}: {_unknown(one, known, table)}" for one in given if not leads_to_any(known, one.keys)]
     given = [one for one in given if leads_to_any(known, one.keys)]
     try:
@@ -160,7 +173,8 @@ def load(
 
 
 def _unknown(one: Given, known: Known, table: str) -> str:
-    asked = ".".join(one.keys).lower().strip("-").replace("-", "_").removeprefix(f"{table}_").replace("__", ".")
+    asked = ".".join(one.keys).lower().strip("-").replace("-", "_")
+    asked = asked.removeprefix(prefix_of(table).lower()).replace("__", ".")
     close = difflib.get_close_matches(asked, [".".join(keys) for keys in known], n=1)
     return f"unknown setting; did you mean {close[0]}?" if close else "unknown setting"
 

@@ -37,7 +37,10 @@ class Island:
         except trio.Cancelled:
             future.cancel()
             raise
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # a failure's traceback holds this frame, and the future holds the failure
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run a plain function on the island's thread: a look at its state between two steps of it."""

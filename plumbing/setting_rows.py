@@ -73,7 +73,9 @@ def _kind(annotation: Any, constraints: Sequence[Any] = ()) -> str:
 
 def help_screen(rows: Sequence[SettingRow], table: str) -> str:
     """Lay the settings of a component out for a terminal."""
-    lines = [f"python -m {table}: its settings. Later wins: default, TOML file, environment, flag.", ""]
+    module, _, name = table.partition(".")
+    command = f"python -m {module}" + (f" --name {name}" if name else "")
+    lines = [f"{command}: its settings. Later wins: default, TOML file, environment, flag.", ""]
     for row in rows:
         if row.flag:
             lines.append(f"{row.flag}  {row.env}  ({row.type}; {row.default})")

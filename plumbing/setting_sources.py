@@ -50,9 +50,14 @@ def settings_of(model: type[BaseModel], above: Keys = ()) -> Iterator[tuple[Keys
             yield (*above, name), field
 
 
+def prefix_of(table: str) -> str:
+    """Say how the environment variables of a table begin: `NOZZLES_MY_SINK_` for `nozzles.my-sink`."""
+    return f"{table}_".replace(".", "_").replace("-", "_").upper()
+
+
 def variable_of(table: str, keys: Keys) -> str:
     """Name the environment variable of a setting."""
-    return f"{table}_{'__'.join(keys)}".upper()
+    return prefix_of(table) + "__".join(keys).upper()
 
 
 def flag_of(keys: Keys) -> str:
@@ -79,19 +84,40 @@ def tree_of(given: Iterable[Given]) -> dict[str, Any]:
 
 
 def from_file(file: Path, table: str, tables: Collection[str], known: Known) -> list[Given]:
-    """Read one table of a TOML file. The others are their components' affair, as long as their names are known."""
+    """Read one table of a TOML file, or a table inside one: `nozzles.relay`.
+
+    The others are their components' affair, as long as their names are known.
+    """
+    document = _parsed(file)
+    for name in document:
+        if name not in tables:
+            raise ConfigError(f"file {file}: unknown table [{name}]; known are {', '.join(sorted(tables))}")
+    outer, _, inner = table.partition(".")
+    tables_here = _tables_in(document, file)
+    content = _tables_in(tables_here.get(outer, {}), file, f"{outer}.") if inner else tables_here
+    return list(_from_table(content.get(inner or outer, {}), known, (), f"file {file} table [{table}"))
+
+
+def siblings_of(file: Path, table: str) -> list[str]:
+    """Name the tables that stand beside this one in the table that holds it; a table on its own has none."""
+    outer, _, inner = table.partition(".")
+    return [f"{outer}.{each}" for each in _parsed(file).get(outer, {}) if each != inner] if inner else []
+
+
+def _parsed(file: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"file {file}: {error.strerror}") from error
     except ValueError as error:  # not TOML, with the line it stands in; or not UTF-8
         raise ConfigError(f"file {file}: {error}") from error
-    for name, content in document.items():
-        if name not in tables:
-            raise ConfigError(f"file {file}: unknown table [{name}]; known are {', '.join(sorted(tables))}")
-        if not isinstance(content, dict):
-            raise ConfigError(f"file {file}: {name} must be a table, [{name}]")
-    return list(_from_table(document.get(table, {}), known, (), f"file {file} table [{table}"))
+
+
+def _tables_in(content: dict[str, Any], file: Path, above: str = "") -> dict[str, dict[str, Any]]:
+    for name, value in content.items():
+        if not isinstance(value, dict):
+            raise ConfigError(f"file {file}: {above}{name} must be a table, [{above}{name}]")
+    return content
 
 
 def _from_table(content: dict[str, Any], known: Known, above: Keys, where: str) -> Iterator[Given]:
@@ -103,14 +129,17 @@ def _from_table(content: dict[str, Any], known: Known, above: Keys, where: str) 
             yield Given(keys, value, f"{where}] key {name}")
 
 
-def from_environment(environ: Mapping[str, str], table: str, known: Known) -> list[Given]:
-    """Read every variable that begins with the prefix of the table."""
-    prefix = f"{table}_".upper()
+def from_environment(
+    environ: Mapping[str, str], table: str, known: Known, siblings: Collection[str] = ()
+) -> list[Given]:
+    """Read every variable that begins with the prefix of the table, and not with the longer one of a sibling."""
+    prefix = prefix_of(table)
+    others = tuple(each for each in map(prefix_of, siblings) if len(each) > len(prefix))
     names = {variable_of(table, keys): keys for keys in known}
     ours = [each for each in environ if each.startswith(prefix) and each not in PROCESS_VARIABLES]
     return [
         Given(keys, _decode([environ[variable]], known.get(keys)), f"environment {variable}")
-        for variable, keys in ((each, names.get(each, (each,))) for each in ours)
+        for variable, keys in ((each, names.get(each, (each,))) for each in ours if not each.startswith(others))
     ]
 
 

@@ -13,10 +13,14 @@ from rich.markup import escape
 from plumbing.logs import set_up_logs
 from standpipe.commands.certs import certs
 from standpipe.commands.demo import demo
+from standpipe.commands.drain import add, list_drains, remove, send_test
+from standpipe.commands.drain import status as drain_status
 from standpipe.commands.emit import emit
 from standpipe.commands.firehose import firehose
 from standpipe.commands.ledger import ledger
 from standpipe.commands.log_meta import log_meta
+from standpipe.commands.nozzle import list_kinds, new, status
+from standpipe.commands.nozzle import run as run_nozzle
 from standpipe.commands.promql import promql
 from standpipe.commands.run import run
 from standpipe.commands.tail import tail
@@ -137,6 +141,31 @@ _register(app, "log-meta", log_meta, "Operate")
 _register(app, "ledger", ledger, "Operate")
 _register(app, "certs", certs, "Operate")
 _register(app, "version", version, "Operate")
+
+_nozzles = _new_app(no_args_is_help=True)
+_register(_nozzles, "list", list_kinds)
+_register(_nozzles, "new", new)
+_register(_nozzles, "run", run_nozzle, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+_register(_nozzles, "status", status)
+app.add_typer(
+    _nozzles,
+    name="nozzle",
+    help="Write the firehose elsewhere: list, make and run nozzles, and see how they are doing.",
+    rich_help_panel="Read",
+)
+
+_drains = _new_app(no_args_is_help=True)
+_register(_drains, "add", add)
+_register(_drains, "list", list_drains)
+_register(_drains, "remove", remove)
+_register(_drains, "status", drain_status)
+_register(_drains, "test", send_test)
+app.add_typer(
+    _drains,
+    name="drain",
+    help="Have the logs of a source delivered as syslog, and see how that goes.",
+    rich_help_panel="Read",
+)
 
 _tokens = _new_app(no_args_is_help=True)
 _register(_tokens, "create", create)

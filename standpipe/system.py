@@ -15,6 +15,7 @@ from pathlib import Path
 
 import typer
 
+from plumbing.certs import LEAF_OF
 from plumbing.config import parse_listen
 from plumbing.tls import TlsError, TlsFiles, check_files
 from standpipe.errors import CommandFailed, NotRunning
@@ -23,14 +24,6 @@ ENDPOINTS_FILE = "endpoints.json"
 CERTS_DIR = "certs"
 TOKENS_DIR = "tokens"
 ADMIN_TOKEN = "admin"  # noqa: S105 - a file's name
-
-_LEAVES = {
-    "metron": "metron",
-    "doppler": "doppler",
-    "traffic_controller": "trafficcontroller",
-    "reverse_log_proxy": "reverselogproxy",
-    "log_cache": "log-cache",
-}
 
 
 def resolve_data_dir(given: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -104,7 +97,7 @@ class System:
         if self.given_ca is not None and self.given_address is not None:
             return parse_listen(self.given_address)[0]
         kind = _of_any_number(name).partition(".")[0]  # what follows names one of its ports
-        return _LEAVES.get(kind, kind)
+        return LEAF_OF.get(kind, kind)
 
     @property
     def ca(self) -> Path:

@@ -17,16 +17,10 @@ import log_cache
 import metron
 import reverse_log_proxy
 import traffic_controller
+from plumbing.certs import LEAF_OF
 from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles, client_context
 
-_LEAVES = {
-    "doppler": "doppler",
-    "metron": "metron",
-    "traffic_controller": "trafficcontroller",
-    "reverse_log_proxy": "reverselogproxy",
-    "log_cache": "log-cache",
-}
 _ROOMS: Mapping[str, Any] = {
     "doppler": doppler,
     "metron": metron,
@@ -39,7 +33,7 @@ _ROOMS: Mapping[str, Any] = {
 @asynccontextmanager
 async def running(room: str, certs: Path, **settings: Any) -> AsyncIterator[Ports]:
     """Run one component with `settings`; yields its ports once it accepts work, and drains it on leaving."""
-    files = TlsFiles.named(certs, _LEAVES[room])
+    files = TlsFiles.named(certs, LEAF_OF[room])
     defaults: dict[str, Any] = {
         "listen": "127.0.0.1:0",
         "tls_ca": files.ca,

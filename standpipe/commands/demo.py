@@ -29,7 +29,8 @@ from standpipe.reading.session import Reading as Firehose
 from standpipe.reading.show import line
 from standpipe.reading.stdout import Stdout
 from standpipe.supervisor.data_dir import announce, claim, furnish
-from standpipe.supervisor.plan import DOPPLER, Component, make_plan
+from standpipe.supervisor.plan import Component, make_plan
+from standpipe.supervisor.rooms import DOPPLER
 from standpipe.supervisor.settings import UpSettings, told_components
 from standpipe.supervisor.supervisor import Supervisor, open_supervisor
 from standpipe.supervisor.will import Will

@@ -55,6 +55,10 @@ def up(
         int | None,
         typer.Option(envvar="STANDPIPE_LOG_CACHES", metavar="N", help="How many nodes of the log cache. Default: 1."),
     ] = None,
+    syslog_adapters: Annotated[
+        int | None,
+        typer.Option(envvar="STANDPIPE_SYSLOG_ADAPTERS", metavar="N", help="How many syslog adapters. Default: 1."),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +70,8 @@ def up(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy, log_cache.",
+            help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy, log_cache, "
+            "syslog_adapter, nozzles, nozzles.NAME.",
         ),
     ] = None,
     quiet: Annotated[
@@ -83,7 +88,14 @@ def up(
     """
     directory = resolve_data_dir(data_dir)
     names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
-    flags = {"ports": ports, "dopplers": dopplers, "log_caches": log_caches, "only": names, "auth.mode": auth}
+    flags = {
+        "ports": ports,
+        "dopplers": dopplers,
+        "log_caches": log_caches,
+        "syslog_adapters": syslog_adapters,
+        "only": names,
+        "auth.mode": auth,
+    }
     try:
         plan = make_plan(load_up(config, flags), told_components(config, os.environ), directory, config)
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,136 +13,11 @@ from plumbing.auth import AuthSettings
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
 from plumbing.tls import TlsFiles
+from standpipe.supervisor.rooms import DOPPLER, FLOW, LOG_CACHE, METRON, NOZZLES, SYSLOG_ADAPTER, Door, Room
 from standpipe.supervisor.settings import Told, UpSettings
 from standpipe.system import CERTS_DIR, TOKENS_DIR
 
-CHECKPOINTS_DIR = "checkpoints"
-
-FIRST_ADMIN_PORT = 14820
-FIRST_DOPPLER_ADMIN_PORT = 14830
-"""There may be a hundred Dopplers: theirs come behind those of single components."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """A further port of a component."""
-
-    endpoint: str
-    """What it is called where ports are listed."""
-
-    setting: str
-    """The one that says where it listens, as on the command line; a section that somebody set some of is left alone."""
-
-    port: int
-    next_port: int = 0
-    """Of the second of its kind, where there may be several; the others come behind it."""
-    switch: str = ""
-    """The setting that opens it, if it is closed by default."""
-
-    def place(self, told: Mapping[str, Any], index: int, *, auto: bool) -> str | None:
-        """Return where that of the `index`th of its kind listens; None if that was `told` already, or told not to.
-
-        Of several, the first does as it was told, and the others count up from there.
-        """
-        section, _, setting = self.setting.partition(".")
-        own = told.get(section, {})
-        if section in told and (index == 0 or not isinstance(own, Mapping) or own.get("enabled") is False):
-            return None
-        ports = (self.port, *range(self.next_port, 65536))
-        return _listen(own.get(setting), ports, index, f"{section} {setting}", auto=auto)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """A kind of component."""
-
-    name: str
-    """Of its package, of its TOML table and of its endpoints."""
-
-    leaf: str
-    """Of its certificate's files, and the server name in it."""
-
-    port: int
-    admin_port: int
-    next_port: int = 0
-    """Of the second of its kind, where there may be several; the others come behind it. 0: the free ones behind the
-    first."""
-    next_admin_port: int = 0
-    """The same of the admin ports. 0: those behind the first."""
-    numbered: bool = False
-    """Whether there may be several: then each has a number in its name."""
-    doors: Sequence[Door] = ()
-    checks_access: bool = False
-    """Whether clients show a token: then it is told who decides what a token is good for."""
-    reports: bool = False
-    """Whether it sends its own metrics through an agent."""
-    asks_log_cache: bool = False
-    """Whether it answers what it does not know from a log cache."""
-
-    def place(self, told: Mapping[str, Any], index: int, *, auto: bool) -> tuple[str, str]:
-        """Return where the `index`th of its kind listens, and its admin port: by default, or as `told`."""
-        ports = free_ports(self.port) if not self.next_port else (self.port, *range(self.next_port, 65536))
-        admin_ports = (self.admin_port, *range(self.next_admin_port or self.admin_port + 1, 65536))
-        listen = _listen(told.get("listen"), ports, index, f"[{self.name}] listen", auto=auto)
-        admin = _listen(told.get("admin_listen"), admin_ports, index, f"[{self.name}] admin_listen", auto=auto)
-        return listen, admin
-
-    def names(self, count: int) -> Sequence[str]:
-        """Say what so many of its kind are called."""
-        return [f"{self.name}-{index}" for index in range(count)] if self.numbered else [self.name]
-
-
-DOPPLER = Room(name="doppler", leaf="doppler", port=8082, admin_port=FIRST_DOPPLER_ADMIN_PORT, numbered=True)
-METRON = Room(
-    name="metron",
-    leaf="metron",
-    port=3458,
-    admin_port=FIRST_ADMIN_PORT,
-    doors=(
-        Door(endpoint="dropsonde", setting="dropsonde.listen", port=3457, switch="dropsonde.enabled"),
-        Door(endpoint="statsd", setting="statsd.listen", port=8125, switch="statsd.enabled"),
-    ),
-)
-TRAFFIC_CONTROLLER = Room(
-    name="traffic_controller",
-    leaf="trafficcontroller",
-    port=8081,
-    admin_port=FIRST_ADMIN_PORT + 1,
-    checks_access=True,
-    reports=True,
-    asks_log_cache=True,
-)
-REVERSE_LOG_PROXY = Room(
-    name="reverse_log_proxy",
-    leaf="reverselogproxy",
-    port=8090,
-    admin_port=FIRST_ADMIN_PORT + 2,
-    doors=(Door(endpoint="gateway", setting="gateway.listen", port=8088, switch="gateway.enabled"),),
-    checks_access=True,
-    reports=True,
-)
-
-LOG_CACHE = Room(
-    name="log_cache",
-    leaf="log-cache",
-    port=8080,
-    next_port=8300,
-    admin_port=FIRST_ADMIN_PORT + 3,
-    next_admin_port=FIRST_DOPPLER_ADMIN_PORT + 100,
-    numbered=True,
-    doors=(Door(endpoint="rest", setting="rest.listen", port=8083, next_port=8400, switch="rest.enabled"),),
-    checks_access=True,
-    reports=True,
-)
-
-FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY, LOG_CACHE)
-"""The way of an envelope. They stop in this order, so that what one holds still finds the next."""
-
-
-def free_ports(first: int) -> Sequence[int]:
-    """Return the ports from `first` on that are no other component's by default: there may be many Dopplers."""
-    taken = {port for room in FLOW for port in (room.port, *(door.port for door in room.doors))} - {first}
-    return [port for port in range(first, FIRST_ADMIN_PORT) if port not in taken]
+_NOZZLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +42,9 @@ class Component:
         return [
             *(python, "-P", "-m", self.room.name),  # -P: what lies in the current directory is no component of ours
             *(f"--{name}-fd={number}" for name, number in descriptors.items()),
-            *(f"--name={self.name}", f"--listen={listen}", f"--admin-listen={admin}"),
+            f"--name={self.name.removeprefix(f'{self.room.name}.')}",
+            *([f"--listen={listen}"] if listen else []),
+            f"--admin-listen={admin}",
             *(_flag(door.setting, endpoints.get(door.endpoint, address)) for door, address in self.doors.items()),
             *(f"--{door.switch}" for door in self.doors if door.switch),
             *self.flags,
@@ -224,8 +102,9 @@ def make_cluster(nodes: Sequence[Component]) -> list[Component]:
 def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | None) -> Plan:
     """Plan one run. Raises `ConfigError` for names that nothing has, and for addresses that are none."""
     auto = settings.ports == "auto"
-    counts = {DOPPLER: settings.dopplers, LOG_CACHE: settings.log_caches}
+    counts = {DOPPLER: settings.dopplers, LOG_CACHE: settings.log_caches, SYSLOG_ADAPTER: settings.syslog_adapters}
     names = {room: room.names(counts.get(room, 1)) for room in FLOW}
+    names[NOZZLES] = [f"{NOZZLES.name}.{name}" for name in _nozzles(told)]
     chosen = _chosen(settings.only, {room.name: names[room] for room in FLOW})
     components = {
         room: [
@@ -246,6 +125,14 @@ def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | N
         others=[component for rest in components.values() for component in rest],
         doppler_addresses={name: dialable(address) for name, address in elsewhere.items()},
     )
+
+
+def _nozzles(told: Told) -> Sequence[str]:
+    """Name the nozzles that have a table, in its order."""
+    for name in (tables := [name for name, own in told[NOZZLES.name].items() if isinstance(own, Mapping)]):
+        if not _NOZZLE_NAME.fullmatch(name):
+            raise ConfigError(f"[nozzles.{name}]: a nozzle's name has letters from a to z, digits, - and _, up to 63")
+    return tables
 
 
 def dialable(address: str) -> str:
@@ -282,15 +169,17 @@ def _component(
     access: AuthSettings,
 ) -> Component:
     own = told[room.name]
+    if room is NOZZLES:
+        own = own[name.removeprefix(f"{room.name}.")]
     listen, admin_listen = room.place(own, index, auto=auto)
     return Component(
         name=name,
         room=room,
         listen=listen,
         admin_listen=admin_listen,
-        flags=(*_flags(room, own, data_dir, config, access), *_index_tag(room, own, index)),
+        flags=(*_flags(name, room, own, data_dir, config, access), *_index_tag(room, own, index)),
         doors={door: place for door in room.doors if (place := door.place(own, index, auto=auto))},
-        dials_dopplers=room is not DOPPLER and "doppler_addresses" not in own,
+        dials_dopplers=room.needs_dopplers and "doppler_addresses" not in own,
         dials_agent=room.reports and "agent_address" not in own,
         dials_log_cache=room.asks_log_cache and "log_cache_url" not in own,
         reads_stdin="stdin" in own,
@@ -298,16 +187,15 @@ def _component(
 
 
 def _flags(
-    room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings
+    name: str, room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings
 ) -> Iterator[str]:
     """Give a component the places of the data directory, unless it was told of others."""
     tls = TlsFiles.named(data_dir / CERTS_DIR, room.leaf)
     places = {"tls_ca": tls.ca, "tls_cert": tls.cert, "tls_key": tls.key}
-    if room is METRON:
-        places["checkpoint_dir"] = data_dir / CHECKPOINTS_DIR
+    places |= {setting: data_dir / place.format(name=name) for setting, place in room.places}
     if config is not None:
         yield f"--config={config}"
-    yield from (_flag(name, path) for name, path in places.items() if name not in told)
+    yield from (_flag(setting, path) for setting, path in places.items() if setting not in told)
     if room.checks_access:
         yield from _access_flags(access, told.get("auth", {}), data_dir)
 
@@ -331,19 +219,3 @@ def _flag(setting: str, value: Any) -> str:
     if isinstance(value, bool):
         return flag if value else f"--no-{setting.replace('_', '-')}"
     return f"{flag}={value}"
-
-
-def _listen(told: Any, ports: Sequence[int], index: int, setting: str, *, auto: bool) -> str:
-    """Return the `index`th address: by default of these ports, or counted up from the one that was told."""
-    host = "127.0.0.1"
-    if told is not None:
-        try:
-            host, port = parse_listen(str(told))
-        except ValueError as error:
-            raise ConfigError(f"{setting}: {error}") from error
-        ports = range(port, 65536) if port else [0] * (index + 1)
-    if auto:
-        return join_listen(host, 0)
-    if index >= len(ports):
-        raise ConfigError(f"{setting}: port {ports[0]} + {index} is above 65535")
-    return join_listen(host, ports[index])

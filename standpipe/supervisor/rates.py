@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 _DOORS = ("ingress", "hop")
 _EXITS = ("subscription", "hop")
-_IN_THE_MIDDLE = ("doppler", "metron", "traffic_controller", "reverse_log_proxy", "log_cache")
+_IN_THE_MIDDLE = (
+    "doppler",
+    "metron",
+    "traffic_controller",
+    "reverse_log_proxy",
+    "log_cache",
+    "syslog_adapter",
+    "nozzles",
+)
 """Where the flow is measured: at the Dopplers, or where it can be if none run here."""
 
 

@@ -31,12 +31,15 @@ class UpSettings(Section):
     log_caches: int = Field(default=1, ge=0, le=64)
     """How many nodes the log cache has."""
 
+    syslog_adapters: int = Field(default=1, ge=0, le=64)
+    """How many syslog adapters share the drains."""
+
     ports: Literal["default", "auto"] = "default"
     """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
 
     only: tuple[str, ...] = ()
-    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`, `log_cache`.
-    Without any: everything."""
+    """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`, `log_cache`,
+    `syslog_adapter`, `nozzles`, `nozzles.NAME`. Without any: everything."""
 
     auth: AuthSettings = AuthSettings()
     """Who decides about access at every door, save one whose own table says otherwise."""

@@ -18,8 +18,9 @@ from plumbing.tls import TlsFiles
 from standpipe.supervisor.books import keep_books, save_book
 from standpipe.supervisor.child import Child, StartFailed, Surroundings
 from standpipe.supervisor.data_dir import LEDGER_DIR
-from standpipe.supervisor.plan import FLOW, Component, Plan, dialable, make_cluster
+from standpipe.supervisor.plan import Component, Plan, dialable, make_cluster
 from standpipe.supervisor.rates import flow_of
+from standpipe.supervisor.rooms import FLOW
 from standpipe.system import CERTS_DIR
 
 log = structlog.get_logger(__name__)

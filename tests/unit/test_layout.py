@@ -12,6 +12,8 @@ ROOMS = (
     "traffic_controller",
     "reverse_log_proxy",
     "log_cache",
+    "syslog_adapter",
+    "nozzles",
     "standpipe",
 )
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}

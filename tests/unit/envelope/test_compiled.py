@@ -185,6 +185,13 @@ def test_v1_messages(batch: bytes) -> None:
         assert same_v1(compiled.v1_messages(one)) == same_v1(reference.v1_messages(one))
 
 
+@given(clean_batches, st.integers(0, int(Kind.ALL)), st.booleans(), st.booleans())
+def test_syslog(batch: bytes, kinds: int, metadata: bool, octets: bool) -> None:
+    arguments = (batch, b"host", kinds, metadata, octets)
+
+    assert compiled.syslog(*arguments) == reference.syslog(*arguments)
+
+
 @given(all_batches)
 def test_json_batch(batch: bytes) -> None:
     assert same_json(outcome(compiled.json_batch, batch)) == same_json(outcome(reference.json_batch, batch))
@@ -266,6 +273,7 @@ def test_every_size_of_text_fits(make: Any, size: int) -> None:
     assert same_frames(compiled.v1_frames(one, Keep.ALL)) == same_frames(reference.v1_frames(one, Keep.ALL))
     assert same_envelopes(compiled.converge(one, False)) == same_envelopes(reference.converge(one, False))
     assert same_json(outcome(compiled.json_batch, one)) == same_json(outcome(reference.json_batch, one))
+    assert compiled.syslog(one, b"h", Kind.ALL, True, True) == reference.syslog(one, b"h", Kind.ALL, True, True)
     assert compiled.deal(one * 2) == reference.deal(one * 2)
     assert compiled.samples(one * 2, EVERY_NAME) == reference.samples(one * 2, EVERY_NAME)
 
@@ -304,6 +312,7 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
     assert len(compiled.converge(batch, False)) > len(batch)
     assert compiled.converge(batch, True) is batch
     assert compiled.v1_frames(batch, Keep.ALL)[1:] == (5, 2)
+    assert compiled.syslog(batch, b"host", Kind.ALL, True, True)[2:] == (6, 1, 0)
     assert compiled.json_batch(batch).count(b'"timestamp"') == len(compiled.json_envelopes(batch)) == 7
 
 
@@ -320,6 +329,7 @@ def test_ordinary_traffic_never_needs_the_reference(monkeypatch: pytest.MonkeyPa
         ("converge", (False,)),
         ("v1_frames", (Keep.ALL,)),
         ("v1_messages", ()),
+        ("syslog", (b"host", Kind.ALL, True, True)),
         ("json_batch", ()),
         ("json_envelopes", ()),
     ],

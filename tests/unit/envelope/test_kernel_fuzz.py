@@ -207,6 +207,14 @@ def test_what_was_admitted_becomes_the_same_v1(batch: bytes, keep: int, limit: i
 
 
 @settings(max_examples=600)
+@given(hostile.map(admitted), st.integers(0, 63), st.booleans(), st.sampled_from([b"", b"host", b"not a host"]))
+def test_what_was_admitted_becomes_the_same_syslog(batch: bytes, kinds: int, metadata: bool, hostname: bytes) -> None:
+    arguments = (batch, hostname, kinds, metadata, True)
+
+    assert compiled.syslog(*arguments) == reference.syslog(*arguments)
+
+
+@settings(max_examples=600)
 @given(hostile)
 def test_bytes_nobody_admitted_become_the_same_json_or_are_refused_alike(batch: bytes) -> None:
     for name in ("json_batch", "json_envelopes"):
@@ -235,6 +243,7 @@ def test_bytes_nobody_admitted_are_refused_at_worst_and_then_in_the_same_words(b
         ("converge", False),
         ("v1_frames", int(Keep.ALL)),
         ("v1_messages",),
+        ("syslog", b"host", int(Kind.ALL), True, True),
         ("ws_payloads",),
     ):
         ours = outcome(getattr(compiled, name), batch, *arguments)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from standpipe.supervisor.plan import DOPPLER, Component, Room
+from standpipe.supervisor.plan import Component
+from standpipe.supervisor.rooms import DOPPLER, Room
 
 READY = """
 import json, os, signal, sys

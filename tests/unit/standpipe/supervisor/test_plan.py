@@ -3,29 +3,17 @@ from typing import Any
 
 import pytest
 
-import doppler
-import log_cache
-import metron
-import reverse_log_proxy
-import traffic_controller
 from plumbing.auth import AuthSettings
-from plumbing.certs import LEAVES
-from plumbing.setting_sources import ConfigError, flag_of, settings_of
-from standpipe.supervisor.plan import FLOW, Component, Plan, dialable, make_cluster, make_plan
+from plumbing.setting_sources import ConfigError
+from standpipe.supervisor.plan import Component, Plan, dialable, make_cluster, make_plan
+from standpipe.supervisor.rooms import FLOW
 from standpipe.supervisor.settings import UpSettings
 
 DATA = Path("/data")
-CONFIGS: dict[str, Any] = {
-    "doppler": doppler,
-    "metron": metron,
-    "traffic_controller": traffic_controller,
-    "reverse_log_proxy": reverse_log_proxy,
-    "log_cache": log_cache,
-}
 
 
 def _plan(settings: UpSettings | None = None, config: Path | None = None, **told: dict[str, Any]) -> Plan:
-    everything = {**{name: {} for name in CONFIGS}, **told}
+    everything = {**{room.name: {} for room in FLOW}, **told}
     return make_plan(settings or UpSettings(), everything, DATA, config)
 
 
@@ -51,19 +39,14 @@ def test_by_default_everything_listens_where_the_manual_says() -> None:
         "traffic_controller": ("127.0.0.1:8081", "127.0.0.1:14821"),
         "reverse_log_proxy": ("127.0.0.1:8090", "127.0.0.1:14822"),
         "log_cache-0": ("127.0.0.1:8080", "127.0.0.1:14823"),
+        "syslog_adapter-0": ("", "127.0.0.1:14824"),
     }
 
 
-def test_rooms_know_the_ports_and_certificates_of_their_components() -> None:
-    assert all(
-        CONFIGS[room.name].Config.model_fields["listen"].default == f"127.0.0.1:{room.port}" and room.leaf in LEAVES
-        for room in FLOW
-    )
-
-
 def test_any_number_of_components_is_free_of_collisions() -> None:
-    plan = _plan(UpSettings(dopplers=100, log_caches=16))
-    addresses = [address for pair in _listens(plan).values() for address in pair]
+    nozzles = {f"nozzle{number}": {} for number in range(20)}
+    plan = _plan(UpSettings(dopplers=100, log_caches=16, syslog_adapters=16), nozzles=nozzles)
+    addresses = [address for pair in _listens(plan).values() for address in pair if address]
     addresses += [address for each in _components(plan) for address in each.doors.values()]
     assert len(addresses) == len(set(addresses))
 
@@ -159,7 +142,7 @@ def test_there_may_be_no_log_cache() -> None:
 
 def test_the_traffic_controller_asks_the_log_cache_there_is() -> None:
     started = {"log_cache-0": "a:1", "log_cache-0.rest": "127.0.0.1:4711"}
-    controller, proxy = (plan := _plan()).dialling(plan.others, started)
+    controller, proxy, _ = (plan := _plan()).dialling(plan.others, started)
     assert "--log-cache-url=https://127.0.0.1:4711" in controller.flags
     assert not any("log-cache" in flag for flag in proxy.flags)
     told = _plan(traffic_controller={"log_cache_url": "https://far"})
@@ -175,14 +158,14 @@ def test_doppler_addresses_that_were_set_are_left_alone() -> None:
 
 def test_readers_report_to_the_agent_there_is_unless_told_of_another() -> None:
     plan = _plan(traffic_controller={"agent_address": "far:1"})
-    controller, proxy = plan.dialling(plan.others, {"metron": "a:3458"})
+    controller, proxy, _ = plan.dialling(plan.others, {"metron": "a:3458"})
     assert "--agent-address=a:3458" in proxy.flags
     assert not any("agent-address" in flag for flag in controller.flags)
     assert not any("agent-address" in flag for each in plan.dialling(plan.others, {}) for flag in each.flags)
 
 
 def test_components_are_given_the_places_of_the_data_directory() -> None:
-    (metron_,), (controller, _) = _plan().agents, _plan().others
+    (metron_,), (controller, *_) = _plan().agents, _plan().others
     assert metron_.flags == (
         "--tls-ca=/data/certs/ca.crt",
         "--tls-cert=/data/certs/metron.crt",
@@ -204,12 +187,6 @@ def test_further_doors_are_opened_unless_somebody_set_them_up() -> None:
     told = _plan(UpSettings(ports="auto"), metron={"statsd": {"enabled": False}})
     assert not any("statsd" in flag for flag in _flags(told, "metron"))
     assert "--dropsonde.listen=127.0.0.1:0" in _flags(told, "metron")
-
-
-def test_doors_are_settings_that_components_have() -> None:
-    for room in FLOW:
-        known = {flag_of(keys) for keys, _ in settings_of(CONFIGS[room.name].Config)}
-        assert {f"--{setting}" for door in room.doors for setting in (door.setting, door.switch) if setting} <= known
 
 
 def test_who_decides_about_access_is_told_to_every_door_that_was_not_told_otherwise() -> None:
@@ -264,3 +241,30 @@ def test_only_an_agent_that_was_told_so_reads_our_standard_input() -> None:
 )
 def test_every_address_can_be_dialled(listened_on: str, dialled: str) -> None:
     assert dialable(listened_on) == dialled
+
+
+def test_a_nozzle_is_run_for_each_table_that_it_has() -> None:
+    plan = _plan(nozzles={"errors": {"kind": "json_lines"}, "all": {"admin_listen": "127.0.0.1:5", "spool_dir": "/s"}})
+    flags = _flags(plan, "nozzles.errors")
+    assert flags[3:5] == ("nozzles", "--name=errors")
+    assert {"--spool-dir=/data/spool/nozzles.errors", "--admin-listen=127.0.0.1:14825"} < set(flags)
+    assert not any(flag.startswith("--listen") for flag in flags)
+    assert not any(flag.startswith("--spool") for flag in _flags(plan, "nozzles.all"))
+    assert list(_listens(_plan(UpSettings(only=("nozzles.all",)), nozzles={"all": {}, "errors": {}}))) == [
+        "nozzles.all"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "Big", "with space", "dotted.name", "x" * 64])
+def test_a_nozzle_whose_name_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a nozzle's name"):
+        _plan(nozzles={name: {}})
+
+
+def test_adapters_share_the_drains_of_the_data_directory() -> None:
+    plan = _plan(UpSettings(syslog_adapters=2))
+    assert "--drains-dir=/data" in _flags(plan, "syslog_adapter-0")
+    assert {"--name=syslog_adapter-1", "--drains-dir=/data", "--cache.listen=127.0.0.1:8500"} < set(
+        _flags(plan, "syslog_adapter-1")
+    )
+    assert "syslog_adapter-0" not in _listens(_plan(UpSettings(syslog_adapters=0)))

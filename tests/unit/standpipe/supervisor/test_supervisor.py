@@ -10,7 +10,7 @@ import trio
 
 from standpipe.supervisor import supervisor as supervisor_module
 from standpipe.supervisor.child import StartFailed
-from standpipe.supervisor.plan import DOPPLER, METRON, TRAFFIC_CONTROLLER
+from standpipe.supervisor.rooms import DOPPLER, METRON, TRAFFIC_CONTROLLER
 from standpipe.supervisor.supervisor import Supervisor, open_supervisor
 from tests.unit.standpipe.supervisor.fakes import DIE_AT_ONCE, DRAIN_WHEN_ASKED, NEVER_DRAIN, NEVER_READY, REFUSE, fake
 

@@ -1,0 +1,9 @@
+"""Write counters, gauges and timers to OpenTSDB, over telnet or HTTP."""
+
+from nozzles.opentsdb.config import Config
+from nozzles.opentsdb.service import open_nozzle
+from nozzles.sdk import NozzleKind
+
+__all__ = ["Config", "kind", "open_nozzle"]
+
+kind = NozzleKind(Config, open_nozzle, "at-least-once")

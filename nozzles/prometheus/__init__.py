@@ -1,0 +1,9 @@
+"""Show counters and gauges to whoever scrapes them, as Prometheus does."""
+
+from nozzles.prometheus.config import Config
+from nozzles.prometheus.service import open_nozzle
+from nozzles.sdk import NozzleKind
+
+__all__ = ["Config", "kind", "open_nozzle"]
+
+kind = NozzleKind(Config, open_nozzle, "at-least-once")

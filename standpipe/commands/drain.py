@@ -1,0 +1,182 @@
+"""`standpipe drain`: bind sources to drains, and see how the drains fare."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Any
+
+import httpx
+import trio
+import typer
+
+from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
+from plumbing.tls import client_context
+from standpipe.errors import CommandFailed, NotRunning
+from standpipe.options import DataDir, Json
+from standpipe.printing import print_json, print_table
+from standpipe.system import System, resolve_data_dir
+from syslog_adapter.binding import Binding
+from syslog_adapter.bindings.store import DrainStore, StoreError
+from syslog_adapter.drain_url import BadDrain, parse_drain_url, redacted
+from syslog_adapter.writers import DrainUnavailable, WriterSettings, Written, open_writer
+
+EVERYBODY = "*"
+_CACHE = "syslog_adapter.cache"
+_ANSWER_S = 10.0
+_TEST_S = 30.0
+
+Url = Annotated[
+    str, typer.Argument(metavar="URL", help="syslog://, syslog-tls://, https:// or https-batch://, with its options.")
+]
+SourceId = Annotated[
+    str, typer.Argument(metavar="SOURCE", help=f"Whose envelopes: a source_id, or {EVERYBODY} for everybody's.")
+]
+
+
+def add(
+    source: SourceId,
+    url: Url,
+    hostname: Annotated[str, typer.Option("--hostname", metavar="NAME", help="HOST of the messages.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Bind a source to a drain: a running adapter delivers to it within seconds.
+
+    standpipe drain add shop syslog-tls://logs.example:6514
+    standpipe drain add '*' 'https://logs.example/in?drain-data=all&exclude=healthz'
+    """
+    binding = Binding(url=_checked(url), source_id=_source_id(source), hostname=hostname)
+    with _translated():
+        is_new = DrainStore(resolve_data_dir(data_dir)).add(binding)
+    sys.stdout.write(f"{'bound' if is_new else 'is bound already:'} {source} to {redacted(url)}\n")
+
+
+def list_drains(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List what was bound here; URLs are shown without credentials and options.
+
+    standpipe drain list
+    """
+    with _translated():
+        bindings = DrainStore(resolve_data_dir(data_dir)).list()
+    rows = [(each.source_id or EVERYBODY, redacted(each.url), each.hostname) for each in bindings]
+    if as_json:
+        print_json([dict(zip(("source_id", "url", "hostname"), row, strict=True)) for row in rows])
+    else:
+        print_table(("source", "url", "hostname"), rows)
+
+
+def remove(
+    source: SourceId,
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="Which one, in full or as listed. Default: all of the source.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Unbind one drain of a source, or all of them; what waits is still delivered.
+
+    standpipe drain remove shop syslog-tls://logs.example:6514
+    """
+    store, source_id = DrainStore(resolve_data_dir(data_dir)), _source_id(source)
+    with _translated():
+        bound = [each for each in store.list() if each.source_id == source_id]
+        urls = {each.url for each in bound if url in (None, each.url, redacted(each.url))}
+        gone = [each for one in sorted(urls) for each in store.remove(source_id, one)]
+    if not gone:
+        raise CommandFailed(f"{source} is bound to no {'drain' if url is None else redacted(url)}")
+    for each in gone:
+        sys.stdout.write(f"unbound {source} from {redacted(each.url)}\n")
+
+
+def status(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show how the drains of the running adapter fare.
+
+    standpipe drain status
+    """
+    system = System.find(data_dir)
+    drains = _ask(system)
+    if as_json:
+        print_json(drains)
+        return
+    columns = ("source_id", "url", "state", "sent", "held", "lag_s", "lost", "retried", "last_error")
+    rows = [[str(drain.get(column, "")) for column in columns] for drain in drains]
+    print_table(columns, [[row[0] or EVERYBODY, *row[1:]] for row in rows])
+
+
+def send_test(
+    url: Url,
+    source: Annotated[str, typer.Option("--source", metavar="ID", help="Whose message it is.")] = "standpipe",
+    hostname: Annotated[str, typer.Option("--hostname", metavar="NAME", help="HOST of the message.")] = "",
+) -> None:
+    """Send one test message from here, and say what happened.
+
+    standpipe drain test syslog://127.0.0.1:514
+    """
+    binding = Binding(url=_checked(url), source_id=source, hostname=hostname)
+    try:
+        written = trio.run(partial(_send_one, binding))
+    except BadDrain as error:
+        raise CommandFailed(str(error)) from error
+    except trio.TooSlowError as error:
+        raise NotRunning(f"{redacted(url)} did not take it within {_TEST_S:g} s") from error
+    if isinstance(written, DrainUnavailable):
+        raise NotRunning(f"{redacted(url)} does not take it: {written}") from written
+    if written.skipped or written.malformed:
+        raise CommandFailed(f"{redacted(url)} asks for no log lines: nothing was sent")
+    sys.stdout.write(f"sent one message to {redacted(url)}\n")
+
+
+async def _send_one(binding: Binding) -> Written | DrainUnavailable:
+    now_ns = time.time_ns()
+    line = Envelope(
+        timestamp=now_ns,
+        source_id=binding.source_id,
+        instance_id="0",
+        tags={"source_type": "TEST"},
+        log=Log(payload=b"a test message of standpipe"),
+    )
+    batch = EnvelopeBatch(batch=[line]).SerializeToString()
+    with trio.fail_after(_TEST_S):
+        async with open_writer(parse_drain_url(binding.url), binding, WriterSettings()) as writer:
+            try:
+                return await writer.write(batch)
+            except DrainUnavailable as error:
+                return error  # raised here, it would come in a group
+
+
+def _ask(system: System) -> list[dict[str, Any]]:
+    files = system.tls()
+    trusting = client_context(files.ca, files.cert, files.key)
+    url = f"https://{system.address(_CACHE)}/v2/drains"
+    extensions = {"sni_hostname": system.server_name(_CACHE)}
+    try:
+        with httpx.Client(verify=trusting, timeout=_ANSWER_S, trust_env=False) as client:
+            response = client.get(url, extensions=extensions).raise_for_status()
+            drains: list[dict[str, Any]] = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise system.unreachable(_CACHE, error) from error
+    return drains
+
+
+def _checked(url: str) -> str:
+    try:
+        parse_drain_url(url)
+    except BadDrain as error:
+        raise typer.BadParameter(str(error), param_hint=["URL"]) from error
+    return url
+
+
+def _source_id(source: str) -> str:
+    if not source:
+        raise typer.BadParameter(f"a source id must not be empty; {EVERYBODY} is everybody", param_hint=["SOURCE"])
+    return "" if source == EVERYBODY else source
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise CommandFailed(str(error)) from error

@@ -1,0 +1,1 @@
+"""What `standpipe nozzle new` writes."""

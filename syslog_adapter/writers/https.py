@@ -1,0 +1,109 @@
+"""Write to a drain over HTTPS: one POST for each message, without the count of its bytes.
+
+In:    batches.
+Out:   requests, several at a time; an answer of 2xx is a message taken, any other one says to try again.
+Drops: nothing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import trio
+
+from syslog_adapter.drain_url import DrainUrl
+from syslog_adapter.writers.config import WriterSettings
+from syslog_adapter.writers.writer import Form, Messages, Written, reason_of
+
+_MOST_ANSWER = 64 * 1024
+_HEADERS = {"Content-Type": "text/plain", "User-Agent": "standpipe", "Accept-Encoding": "identity"}
+
+
+@asynccontextmanager
+async def open_https(
+    drain: DrainUrl, form: Form, settings: WriterSettings, context: ssl.SSLContext | None
+) -> AsyncIterator[HttpsWriter]:
+    """Open a drain that takes one message a request."""
+    async with open_poster(drain, settings, context) as poster:
+        yield HttpsWriter(poster, form, settings.https_connections)
+
+
+class Poster:
+    """What sends messages to one URL."""
+
+    def __init__(self, client: httpx.AsyncClient, target: str, timeout_s: float) -> None:
+        self._client = client
+        self._target = target
+        self._timeout_s = timeout_s
+
+    async def post(self, body: bytes) -> str:
+        """Send messages; return why they were not taken, or nothing."""
+        try:
+            with trio.fail_after(2 * self._timeout_s):
+                async with self._client.stream("POST", self._target, content=body, headers=_HEADERS) as answer:
+                    await _read_little(answer)
+                    return "" if answer.is_success else f"answers {answer.status_code}"
+        except (httpx.TimeoutException, trio.TooSlowError):
+            return "does not answer"
+        except httpx.HTTPError as error:
+            return reason_of(error)
+
+
+@asynccontextmanager
+async def open_poster(
+    drain: DrainUrl, settings: WriterSettings, context: ssl.SSLContext | None
+) -> AsyncIterator[Poster]:
+    """Open what posts to a drain; redirects are not followed, proxies not used."""
+    connections = settings.https_connections
+    async with httpx.AsyncClient(
+        verify=context or True,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(settings.https_timeout_s, connect=settings.dial_timeout_s),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=90),
+    ) as client:
+        yield Poster(client, drain.target, settings.https_timeout_s)
+
+
+async def _read_little(answer: httpx.Response) -> None:
+    """Read the body of an answer, so that the connection can be used again, unless it is long."""
+    size = 0
+    async for piece in answer.aiter_raw():
+        size += len(piece)
+        if size > _MOST_ANSWER:
+            return
+
+
+class HttpsWriter:
+    """An open drain that takes one message a request."""
+
+    def __init__(self, poster: Poster, form: Form, connections: int) -> None:
+        self._poster = poster
+        self._form = form
+        self._connections = connections
+
+    async def write(self, batch: bytes) -> Written:
+        """Send what an admitted batch says, or raise `DrainUnavailable`."""
+        messages = self._form.messages(batch)
+        places = messages.each()
+        for first in range(0, len(places), self._connections):
+            await self._send(messages, places[first : first + self._connections])
+        return messages.written
+
+    async def _send(self, messages: Messages, places: list[tuple[int, int]]) -> None:
+        """Send some messages at once. Those behind the first that fails are sent again with it."""
+        reasons = [""] * len(places)
+
+        async def send(index: int) -> None:
+            start, end = places[index]
+            reasons[index] = await self._poster.post(messages.data[start:end])
+
+        async with trio.open_nursery() as requests:
+            for index in range(len(places)):
+                requests.start_soon(send, index)
+        failed = next((index for index, reason in enumerate(reasons) if reason), None)
+        if failed is not None:
+            raise messages.unavailable(reasons[failed], places[failed][0] - 1)

@@ -1,0 +1,34 @@
+"""Open the way to a drain that its URL names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from syslog_adapter.binding import Binding
+from syslog_adapter.drain_url import DrainUrl
+from syslog_adapter.writers.config import WriterSettings
+from syslog_adapter.writers.https import open_https
+from syslog_adapter.writers.https_batch import open_https_batch
+from syslog_adapter.writers.tcp import open_tcp
+from syslog_adapter.writers.trust import drain_context
+from syslog_adapter.writers.writer import Form, Writer
+
+
+@asynccontextmanager
+async def open_writer(drain: DrainUrl, binding: Binding, settings: WriterSettings) -> AsyncIterator[Writer]:
+    """Open a drain: nothing is dialled before the first write, and whenever that is needed again.
+
+    Raises `BadDrain` when the certificates of the binding cannot be used.
+    """
+    form = Form.of(drain, binding, settings)
+    context = None if drain.scheme == "syslog" else drain_context(drain, binding, settings)
+    if drain.scheme == "https":
+        async with open_https(drain, form, settings, context) as https:
+            yield https
+    elif drain.scheme == "https-batch":
+        async with open_https_batch(drain, form, settings, context) as https_batch:
+            yield https_batch
+    else:
+        async with open_tcp(drain, form, settings, context) as tcp:
+            yield tcp

@@ -1,0 +1,150 @@
+"""The kinds that post logs over HTTP, each with a sink that reads what its protocol says."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nozzles import datadog, elasticsearch, loki, splunk, webhook
+from tests.contracts.nozzle_contract import Bench, Item
+from tests.contracts.relayed import RelayedBench
+from tests.fakes.http_sink_server import Answer, Posted, http_sink_server, secret_file
+
+
+class HttpBench(RelayedBench):
+    """A sink that takes whole bodies; when it refuses, it answers 503."""
+
+    answer = b"HTTP/1.1 2"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.items: list[Item] = []
+        self.refuses = False
+
+    @asynccontextmanager
+    async def sink(self) -> AsyncIterator[str]:
+        with http_sink_server(self.answer_to) as server:
+            yield server.url.removeprefix("http://")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.relay.address}"
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncIterator[None]:
+        self.refuses = True
+        yield
+        self.refuses = False
+
+    async def received(self) -> list[Item]:
+        return list(self.items)
+
+    def answer_to(self, posted: Posted) -> Answer:
+        if self.refuses:
+            return Answer(503)
+        self.items += list(self.items_of(posted))
+        return self.taken()
+
+    def items_of(self, posted: Posted) -> Iterator[Item]:
+        """Read what a request says."""
+        raise NotImplementedError
+
+    def taken(self) -> Answer:
+        """Say that all of a request is safe."""
+        return Answer(200)
+
+
+class WebhookBench(HttpBench):
+    kind = webhook.kind
+
+    @property
+    def settings(self) -> webhook.Config:
+        return webhook.Config(url=self.url, max_envelopes=4)
+
+    def items_of(self, posted: Posted) -> Iterator[Item]:
+        for each in posted.json:
+            yield each["source_id"], int(base64.b64decode(each["log"]["payload"]))
+
+
+class SplunkBench(HttpBench):
+    kind = splunk.kind
+
+    @property
+    def settings(self) -> splunk.Config:
+        return splunk.Config(url=self.url, token_file=secret_file(self.directory, "the-token"))
+
+    def items_of(self, posted: Posted) -> Iterator[Item]:
+        for each in map(orjson.loads, posted.body.splitlines()):
+            yield each["source"], int(each["event"])
+
+
+class LokiBench(HttpBench):
+    kind = loki.kind
+
+    @property
+    def settings(self) -> loki.Config:
+        return loki.Config(url=self.url)
+
+    def items_of(self, posted: Posted) -> Iterator[Item]:
+        for stream in posted.json["streams"]:
+            for _, line, _ in stream["values"]:
+                yield stream["stream"]["source_id"], int(line)
+
+    def taken(self) -> Answer:
+        return Answer(204)
+
+
+class DatadogBench(HttpBench):
+    kind = datadog.kind
+
+    @property
+    def settings(self) -> datadog.Config:
+        return datadog.Config(
+            url=self.url, metrics_url=self.url, api_key_file=secret_file(self.directory, "the-key"), compression="zstd"
+        )
+
+    def items_of(self, posted: Posted) -> Iterator[Item]:
+        for each in posted.json:
+            yield each["service"], int(each["message"])
+
+
+class ElasticsearchBench(HttpBench):
+    """An index knows each `_id` once, and its order is that of time; when it is busy, it takes every other document."""
+
+    kind = elasticsearch.kind
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._documents: dict[str, Any] = {}
+
+    @property
+    def settings(self) -> elasticsearch.Config:
+        return elasticsearch.Config(url=self.url)
+
+    def answer_to(self, posted: Posted) -> Answer:
+        lines = [orjson.loads(line) for line in posted.body.splitlines()]
+        pairs = zip(lines[::2], lines[1::2], strict=True)
+        statuses = [
+            self._create(action["create"]["_id"], document, is_busy=self.refuses and place % 2 == 1)
+            for place, (action, document) in enumerate(pairs)
+        ]
+        errors = any(status != 201 for status in statuses)
+        return Answer(200, {"errors": errors, "items": [{"create": {"status": status}} for status in statuses]})
+
+    def _create(self, name: str, document: Any, *, is_busy: bool) -> int:
+        if is_busy:
+            return 429
+        return 201 if self._documents.setdefault(name, document) is document else 409
+
+    async def received(self) -> list[Item]:
+        by_time = sorted(self._documents.values(), key=lambda document: str(document["@timestamp"]))
+        return [(document["source_id"], int(document["message"])) for document in by_time]
+
+
+BENCHES: tuple[type[Bench], ...] = (WebhookBench, SplunkBench, LokiBench, DatadogBench, ElasticsearchBench)
+"""The kinds that are here."""

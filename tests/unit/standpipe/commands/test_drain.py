@@ -1,0 +1,103 @@
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+import typer
+
+from standpipe.commands import drain
+from standpipe.errors import CommandFailed, NotRunning
+from syslog_adapter.binding import Binding
+from syslog_adapter.bindings.store import DrainStore
+
+URL = "https://user:secret@logs.example/in?drain-data=all"
+SHOWN = "https://logs.example/in"
+Output = pytest.CaptureFixture[str]
+
+
+def test_what_is_added_is_listed_without_its_secrets(tmp_path: Path, capsys: Output) -> None:
+    drain.add("shop", URL, "host", tmp_path)
+    assert capsys.readouterr().out == f"bound shop to {SHOWN}\n"
+    drain.add("*", "syslog://all.example:514", data_dir=tmp_path)
+    capsys.readouterr()
+
+    drain.list_drains(tmp_path, as_json=True)
+
+    assert json.loads(capsys.readouterr().out) == [
+        {"source_id": "shop", "url": SHOWN, "hostname": "host"},
+        {"source_id": "*", "url": "syslog://all.example:514", "hostname": ""},
+    ]
+    assert DrainStore(tmp_path).list()[0] == Binding(url=URL, source_id="shop", hostname="host")
+
+
+def test_the_table_names_everybody(tmp_path: Path, capsys: Output) -> None:
+    drain.add("*", URL, data_dir=tmp_path)
+    drain.add("*", URL, data_dir=tmp_path)
+    assert "is bound already" in capsys.readouterr().out
+
+    drain.list_drains(tmp_path)
+
+    shown = capsys.readouterr().out
+    assert SHOWN in shown
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize("url", [URL, SHOWN, None])
+def test_a_drain_is_removed_by_what_is_known_of_it(tmp_path: Path, capsys: Output, url: str | None) -> None:
+    drain.add("shop", URL, data_dir=tmp_path)
+    drain.add("other", URL, data_dir=tmp_path)
+    capsys.readouterr()
+
+    drain.remove("shop", url, tmp_path)
+
+    assert capsys.readouterr().out == f"unbound shop from {SHOWN}\n"
+    assert [each.source_id for each in DrainStore(tmp_path).list()] == ["other"]
+
+
+def test_what_is_not_bound_cannot_be_removed(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="shop is bound to no drain"):
+        drain.remove("shop", None, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["ftp://logs.example", "syslog://", "nonsense", "syslog://a:1?include=("])
+def test_a_url_that_is_no_drain_is_wrong_usage(tmp_path: Path, url: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        drain.add("shop", url, data_dir=tmp_path)
+
+
+def test_an_empty_source_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="must not be empty"):
+        drain.add("", URL, data_dir=tmp_path)
+
+
+def test_a_test_message_is_sent_from_here(capsys: Output) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        received: list[bytes] = []
+        taking = threading.Thread(target=lambda: received.append(_all_of(server)))
+        taking.start()
+        drain.send_test(f"syslog://127.0.0.1:{server.getsockname()[1]}", source="shop")
+        taking.join(10)
+
+    assert capsys.readouterr().out.startswith("sent one message to syslog://127.0.0.1:")
+    assert b" shop [" in received[0]
+    assert received[0].endswith(b"a test message of standpipe\n")
+
+
+def _all_of(server: socket.socket) -> bytes:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as file:
+        return file.read()
+
+
+def test_a_drain_that_is_away_does_not_take_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(NotRunning, match="does not take it"):
+        drain.send_test(f"syslog://127.0.0.1:{port}")
+
+
+def test_without_a_running_system_there_is_no_status(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="nothing is running"):
+        drain.status(tmp_path)

@@ -1,0 +1,79 @@
+import trio
+
+from envelope.framing import frame
+from plumbing.island import Island, open_island
+from syslog_adapter.intake import Intake
+from tests.unit.syslog_adapter.lines import lines, texts
+
+
+class Message:
+    """A message of a Doppler."""
+
+    is_kept = True
+
+    def __init__(self, batch: bytes) -> None:
+        self.batch = batch
+        self.confirmed = trio.Event()
+        self.token = trio.lowlevel.current_trio_token()
+
+    def confirm(self) -> None:
+        self.token.run_sync_soon(self.confirmed.set)
+
+
+class Dealt:
+    """A dispatcher that knows one drain, which asks for what begins with `wanted`."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def dispatch(self, batch: bytes, count: int, kinds: int) -> int:
+        wanted = [text for text in texts(batch) if text.startswith("wanted")]
+        self.texts += wanted
+        return count - len(wanted)
+
+
+async def deliver(island: Island, intake: Intake, *batches: bytes) -> None:
+    messages = [Message(batch) for batch in batches]
+
+    async def relay_all() -> None:
+        for message in messages:
+            await intake.relay(message)
+
+    await island.run(relay_all)
+    for message in messages:
+        await message.confirmed.wait()
+
+
+async def test_messages_cross_over_in_order_and_are_confirmed() -> None:
+    dealt = Dealt()
+    async with open_island() as island:
+        intake = Intake(island, dealt)
+        await deliver(island, intake, lines("wanted 1", "other"), lines("wanted 2"), lines("wanted 3"))
+
+    assert dealt.texts == ["wanted 1", "wanted 2", "wanted 3"]
+    account = intake.account()
+    assert (account.received, account.delivered, account.skipped, account.balance) == (4, 3, 1, 0)
+
+
+async def test_what_is_no_envelope_is_skipped_and_confirmed() -> None:
+    dealt = Dealt()
+    async with open_island() as island:
+        intake = Intake(island, dealt)
+        await deliver(island, intake, lines("wanted") + frame(b"\xff"), b"\xff\xff")
+
+    assert dealt.texts == ["wanted"]
+    assert intake.counts.malformed == 2
+    assert intake.account().balance == 0
+
+
+async def test_strangers_are_told_apart() -> None:
+    class Stranger(Message):
+        is_kept = False
+
+    async with open_island() as island:
+        intake = Intake(island, Dealt())
+        stranger = Stranger(lines("wanted"))
+        await island.run(intake.relay, stranger)
+        await stranger.confirmed.wait()
+
+    assert intake.account().outside == 1
