@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import trio
+
 from nozzles.nats_jetstream.config import Config
 from nozzles.nats_jetstream.publisher import Publisher
 from nozzles.sdk import Batch, NozzleKind, Write
@@ -38,7 +40,8 @@ async def open_nozzle(config: Config) -> AsyncIterator[Write]:
         try:
             yield write
         finally:
-            await island.run(publisher.close)
+            with trio.CancelScope(shield=True):  # it takes a second at most
+                await island.run(publisher.close)
 
 
 def _options(config: Config) -> dict[str, Any]:

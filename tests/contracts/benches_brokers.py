@@ -117,5 +117,5 @@ class KafkaBench(Bench):
             consumer.close()
 
 
-BENCHES: tuple[type[Bench], ...] = (FluentBench, KafkaBench)
+BENCHES: tuple[type[Bench], ...] = (FluentBench, KafkaBench, NatsJetstreamBench)
 """The kinds that are here."""

@@ -206,7 +206,7 @@ async def _scraped(config: Any) -> AsyncIterator[Write]:
 
 
 class PrometheusBench(Bench):
-    """A Prometheus that remembers the last of each exporter; each number is a series, for a series shows its latest value."""
+    """A Prometheus that remembers the last of each exporter. A series shows its latest value: each number is one."""
 
     kind = NozzleKind(prometheus.Config, _scraped, prometheus.kind.delivery)
 

@@ -50,14 +50,16 @@ class Relay:
 
     async def carry(self, client: trio.SocketStream) -> None:
         """Carry one connection until either side hangs up, or it is cut."""
-        if self._is_cut:
-            await trio.aclose_forcefully(client)
-            return
-        async with (
-            client,
-            await trio.open_tcp_stream(*parse_listen(self._sink)) as sink,
-            trio.open_nursery() as nursery,
-        ):
+        async with client:
+            try:
+                sink = None if self._is_cut else await trio.open_tcp_stream(*parse_listen(self._sink))
+            except OSError:
+                sink = None
+            if sink is not None:
+                await self._both_ways(client, sink)
+
+    async def _both_ways(self, client: trio.SocketStream, sink: trio.SocketStream) -> None:
+        async with sink, trio.open_nursery() as nursery:
             scope = nursery.cancel_scope
             self._connections.add(scope)
             nursery.start_soon(self._pump, client, sink, scope)
