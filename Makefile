@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := .make/setup
+DEBIAN := .make/debian/root
 KERNEL := $(wildcard envelope/*.pyx envelope/*.pxi)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I envelope/pb=proto proto/*.proto
 ARGS ?=
@@ -28,7 +29,7 @@ demo: $(SETUP) ## watch this machine's own logs and metrics come through for hal
 test: $(SETUP) ## run all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(SETUP) ## run all tests
+test-all: $(SETUP) $(DEBIAN) ## run all tests, those against Debian's rsyslog and syslog-ng included
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(SETUP) check-proto ## format, lint, types, imports, generated code, unit tests
@@ -88,3 +89,7 @@ $(BIN)/python:
 		fi; \
 	fi; \
 	$$python -m venv $(VENV)
+
+$(DEBIAN): tests/debian_programs.sh
+	tests/debian_programs.sh $(@D)
+	@touch $@

@@ -57,6 +57,11 @@ class IntakeCounts:
     stored: int = 0
     """Into this node's own cache."""
 
+    @property
+    def good(self) -> int:
+        """Envelopes that were any good."""
+        return self.fed + self.sent - self.fed_malformed - self.sent_malformed
+
 
 class Intake:
     """Takes batches from outside, checks them, and puts each envelope where it belongs."""
@@ -67,19 +72,27 @@ class Intake:
         self._forwarder = forwarder
         self._feeding: asyncio.Task[None] | None = None
 
-    async def take(self, message: bytes, *, local_only: bool) -> None:
+    def take(self, message: bytes, *, local_only: bool) -> None:
         """Take a batch that a client sent; `local_only` when another node knows that it is ours.
 
-        Raises `DecodeError`, and takes nothing, where it cannot be told one envelope from the next. Much is taken in
-        several steps, so that the island goes on meanwhile; when this is cancelled, what was not taken yet has not come
-        in at all.
+        Raises `DecodeError`, and takes nothing, where it cannot be told one envelope from the next.
         """
         batch, count = self._admitted(message)
+        self.counts.sent += count
+        self._keep(batch, count, local_only=local_only)
+
+    async def take_gently(self, message: bytes, *, local_only: bool) -> None:
+        """Do what `take` does in several steps, if it is much, so that the island goes on meanwhile.
+
+        When this is cancelled, what was not taken yet has not come in at all.
+        """
         if len(message) <= _AT_ONCE_BYTES:
-            self._take(batch, count, local_only=local_only)
+            self.take(message, local_only=local_only)
             return
-        for piece, part in pieces(batch, _AT_ONCE_BYTES, _AT_ONCE_ENVELOPES):
-            self._take(piece, part, local_only=local_only)
+        batch, _ = self._admitted(message)
+        for piece, count in pieces(batch, _AT_ONCE_BYTES, _AT_ONCE_ENVELOPES):
+            self.counts.sent += count
+            self._keep(piece, count, local_only=local_only)
             await asyncio.sleep(0)
 
     def subscribe(self, dopplers: Dopplers, shard_id: str) -> None:
@@ -119,10 +132,6 @@ class Intake:
             log.warning("malformed_envelopes_skipped", count=malformed, size=len(arrival.batch))
         self._keep(batch, count, local_only=False)
         arrival.confirm()
-
-    def _take(self, batch: bytes, count: int, *, local_only: bool) -> None:
-        self.counts.sent += count
-        self._keep(batch, count, local_only=local_only)
 
     def _admitted(self, message: bytes) -> tuple[bytes, int]:
         """Check what was sent, and count what of it is no envelope."""
