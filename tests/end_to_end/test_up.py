@@ -22,8 +22,13 @@ import pytest
 
 from tests.end_to_end.systems import PATIENCE_S, STANDPIPE, RunningUp, eventually, is_alive, session_of, up
 
-COMPONENTS = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller", "log_cache-0")
-DOORS = ("metron.dropsonde", "metron.statsd", "reverse_log_proxy.gateway", "log_cache-0.rest")
+LISTENING = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller", "log_cache-0")
+COMPONENTS = (*LISTENING, "syslog_adapter-0")
+"""All of them: the last has no port of its own, but those of its doors."""
+DOORS = (
+    *("metron.dropsonde", "metron.statsd", "reverse_log_proxy.gateway", "log_cache-0.rest"),
+    "syslog_adapter-0.cache",
+)
 ONE = ("--only", "doppler-0", "--dopplers", "1")
 
 
@@ -42,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
 
 
 def test_every_component_is_there_and_well(running: RunningUp) -> None:
-    assert sorted(running.endpoints) == sorted([*COMPONENTS, *DOORS, *(f"{name}.admin" for name in COMPONENTS)])
+    assert sorted(running.endpoints) == sorted([*LISTENING, *DOORS, *(f"{name}.admin" for name in COMPONENTS)])
     assert all(running.get(name, "/healthz") == {"status": "ok"} for name in COMPONENTS)
 
 
@@ -88,7 +93,7 @@ def test_stops_in_the_order_of_the_flow(data_dir: Path) -> None:
 
 def test_without_a_log_cache_the_others_are_there(data_dir: Path) -> None:
     with up(data_dir, "--log-caches", "0") as system:
-        without = [name for name in (*COMPONENTS, *DOORS) if not name.startswith("log_cache")]
+        without = [name for name in (*LISTENING, *DOORS) if not name.startswith("log_cache")]
         assert [name for name in sorted(system.endpoints) if not name.endswith(".admin")] == sorted(without)
         assert system.end() == 0
 
