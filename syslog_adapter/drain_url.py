@@ -1,8 +1,8 @@
 """Read the URL of a drain: where its messages go, which envelopes become messages, and how (loggregator.md 5.1, 5.4).
 
 The original's query parameters are read as it reads them, and what it does not know it leaves alone. Besides those a
-drain may have options of ours: `spool=BYTES`, `include=RE2`, `exclude=RE2`, `multiline=RE2` (what the first line of an
-event matches), `order-window=SECONDS` and `rate-limit=MESSAGES_PER_S`.
+drain may have options of ours: `include=RE2`, `exclude=RE2` and `rate-limit=MESSAGES_PER_S`. One that asks for what
+this version does not have (`spool`, `multiline`, `order-window`) is refused: nobody is to rely on it in vain.
 """
 
 from __future__ import annotations
@@ -27,17 +27,15 @@ MOST_URL = 8192
 MOST_PARAMETERS = 100
 MOST_PATTERN = 1000
 """Characters a pattern may have."""
-MOST_SPOOL_BYTES = 2**40
-MOST_ORDER_WINDOW_S = 60.0
 MOST_RATE = 1_000_000.0
 
 _PORTS: dict[str, int] = {"syslog": 514, "syslog-tls": 6514, "https": 443, "https-batch": 443}
 _METRICS = Kind.COUNTER | Kind.GAUGE
 _BY_TYPE = {"logs": Kind.LOG, "metrics": _METRICS, "all": Kind.LOG | _METRICS}
 _BY_DATA = {"logs": Kind.LOG | Kind.EVENT, "metrics": _METRICS, "traces": Kind.TIMER, "all": Kind.TYPED}
-_OWN = ("spool", "include", "exclude", "multiline", "order-window", "rate-limit")
+_OWN = ("include", "exclude", "rate-limit")
+_MISSING = ("spool", "multiline", "order-window")
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\\]|%(?![0-9a-fA-F]{2})")
-_WHOLE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _LABELS = re.compile(r"[a-zA-Z0-9_-]{1,63}(\.[a-zA-Z0-9_-]{1,63})*\.?", re.ASCII)
 
@@ -52,20 +50,11 @@ class BadDrain(ValueError):
 class DrainOptions:
     """What a drain asks for beyond the original's parameters; nothing of it unless its URL says so."""
 
-    spool_bytes: int = 0
-    """How much of what waits for the drain may be kept on disk; 0 keeps nothing there."""
-
     include: str = ""
     """RE2 pattern that a log line must match somewhere."""
 
     exclude: str = ""
     """RE2 pattern that a log line must match nowhere."""
-
-    multiline: str = ""
-    """RE2 pattern that the first line of an event of several lines matches; those up to the next belong to it."""
-
-    order_window_s: float = 0.0
-    """How long a message may wait for an older one; 0 sends them as they come."""
 
     rate_limit: float = math.inf
     """The most messages a second that are sent."""
@@ -172,25 +161,19 @@ def _metadata(query: dict[str, str]) -> bool | None:
 
 
 def _options(query: dict[str, str]) -> DrainOptions:
+    for name in _MISSING:
+        if query.get(name):
+            raise BadDrain(f"{name} is an option that this version does not have")
     asked = {name: query[name] for name in _OWN if query.get(name)}
 
     def read(name: str, reader: Callable[[str, str], Value], otherwise: Value) -> Value:
         return reader(name, asked[name]) if name in asked else otherwise
 
     return DrainOptions(
-        spool_bytes=read("spool", _bytes, 0),
         include=read("include", _pattern, ""),
         exclude=read("exclude", _pattern, ""),
-        multiline=read("multiline", _pattern, ""),
-        order_window_s=read("order-window", lambda name, text: _number(name, text, MOST_ORDER_WINDOW_S), 0.0),
         rate_limit=read("rate-limit", lambda name, text: _number(name, text, MOST_RATE), math.inf),
     )
-
-
-def _bytes(name: str, text: str) -> int:
-    if not _WHOLE.fullmatch(text) or int(text) > MOST_SPOOL_BYTES:
-        raise BadDrain(f"{name} is not a number of bytes up to {MOST_SPOOL_BYTES}")
-    return int(text)
 
 
 def _number(name: str, text: str, most: float) -> float:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from envelope.kinds import Kind
 from syslog_adapter.drain_url import (
     MOST_PATTERN,
-    MOST_SPOOL_BYTES,
     MOST_URL,
     BadDrain,
     DrainOptions,
@@ -60,7 +59,7 @@ def test_the_host_is_what_is_dialled(written: str, host: str) -> None:
         ("https://drain", "https://drain/"),
         ("https-batch://drain:8443/a/b?x=1", "https://drain:8443/a/b?x=1"),
         (
-            "https://u:p%40@drain/?key=a%20b&include=x&drain-data=all&spool=1",
+            "https://u:p%40@drain/?key=a%20b&include=x&drain-data=all&rate-limit=1",
             "https://u:p%40@drain/?key=a%20b&drain-data=all",
         ),
         ("https://drain/#part", "https://drain/"),
@@ -118,10 +117,10 @@ def test_tls_may_be_strict() -> None:
 
 
 def test_options_of_ours_are_read() -> None:
-    query = f"spool=1000&include={quote('a+ b')}&exclude=c&multiline=%5E%5CS&order-window=1.5&rate-limit=100"
+    query = f"include={quote('a+ b')}&exclude=c&rate-limit=100"
 
     assert parse_drain_url(f"syslog://drain?{query}").options == DrainOptions(
-        spool_bytes=1000, include="a+ b", exclude="c", multiline=r"^\S", order_window_s=1.5, rate_limit=100.0
+        include="a+ b", exclude="c", rate_limit=100.0
     )
     assert parse_drain_url("syslog://drain?include=&spool=").options == DrainOptions()
     assert math.isinf(DrainOptions().rate_limit)
@@ -132,11 +131,11 @@ def test_options_of_ours_are_read() -> None:
     [
         ("include=%5B", "include is not an RE2 pattern: missing ]"),
         ("exclude=(%3F%3Da)", "exclude is not an RE2 pattern"),
-        (f"multiline={'a' * (MOST_PATTERN + 1)}", "multiline has more than 1000 characters"),
-        ("spool=-1", "spool is not a number of bytes"),
-        (f"spool={MOST_SPOOL_BYTES + 1}", "spool is not a number of bytes"),
-        ("order-window=61", "order-window is not a number above 0 and up to 60"),
-        ("order-window=0", "order-window is not a number"),
+        (f"include={'a' * (MOST_PATTERN + 1)}", "include has more than 1000 characters"),
+        ("rate-limit=0", "rate-limit is not a number above 0 and up to 1e+06"),
+        ("spool=1000", "spool is an option that this version does not have"),
+        ("multiline=a", "multiline is an option that this version does not have"),
+        ("order-window=1", "order-window is an option that this version does not have"),
         ("rate-limit=inf", "rate-limit is not a number"),
         ("rate-limit=1e3", "rate-limit is not a number"),
         ("rate-limit=%D9%A3", "rate-limit is not a number"),
