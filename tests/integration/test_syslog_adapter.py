@@ -105,7 +105,7 @@ async def test_bindings_of_a_cloud_controller_are_served_to_agents(certs_dir: Pa
 
 
 async def test_agents_without_a_certificate_are_told_nothing(certs_dir: Path, tmp_path: Path) -> None:
-    bind(tmp_path / "b.json")
+    bind(tmp_path / "b.json", ("app", "syslog://127.0.0.1:9"))
     async with (
         running("doppler", certs_dir) as doppler,
         running_adapter(certs_dir, doppler, bindings_file=tmp_path / "b.json") as adapter,
