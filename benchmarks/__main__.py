@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from benchmarks import ceiling, datagrams, idle, latency, log_cache, pipeline, soak
+from benchmarks import ceiling, datagrams, drains, idle, latency, log_cache, nozzles, pipeline, soak, spool
 from benchmarks.options import Options
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import RESULTS, Result, machine, print_functions, print_remarks, print_rows, write
@@ -46,6 +46,9 @@ CASES: Sequence[Case] = (
     *latency.PATHS,
     *idle.PATHS,
     *log_cache.PATHS,
+    *nozzles.PATHS,
+    *drains.PATHS,
+    *spool.PATHS,
     *soak.PATHS,
 )
 

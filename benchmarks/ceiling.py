@@ -19,11 +19,12 @@ class Ceiling:
     name: str
     layout: Layout
     original: str
+    budget: float = 200
 
     @property
     def measures(self) -> list[Measure]:
         what = "thousand envelopes a second without loss"
-        return [Measure(what=what, unit="k/s", budget=200, more_is_better=True, original=self.original)]
+        return [Measure(what=what, unit="k/s", budget=self.budget, more_is_better=True, original=self.original)]
 
     def run(self, bench: Bench, options: Options) -> Run:
         """Search once."""

@@ -26,11 +26,14 @@ class SteadyPath:
     original: str
     only: Collection[str] = ()
     """The components whose CPU counts; all of them if none is named."""
+    memory: bool = False
+    """Whether their memory is a row of the table too."""
 
     @property
     def measures(self) -> list[Measure]:
         what = f"CPU-seconds per million envelopes at {self.rate / 1000:g} k/s"
-        return [Measure(what=what, unit="s", budget=self.budget, original=self.original)]
+        cost = Measure(what=what, unit="s", budget=self.budget, original=self.original)
+        return [cost, *[Measure(what="memory", unit="MiB")] * self.memory]
 
     def run(self, bench: Bench, options: Options) -> Run:
         """Measure once."""
@@ -54,7 +57,8 @@ class SteadyPath:
             "cpu_s_per_million": {name: round(cpu_s[name] / through * 1e6, 2) for name in cpu_s} if through else {},
             "rss_mib": {name: round(use.rss_bytes / 2**20, 1) for name, use in after.uses.items()},
         }
-        return Run([round(cost, 3)], raw, problem)
+        memory = round(sum(after.uses[name].rss_bytes for name in counted) / 2**20, 1)
+        return Run([round(cost, 3), *[memory] * self.memory], raw, problem)
 
 
 def _problem(rig: Rig, total: int) -> str:

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker, machine_busy_s
-from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, BATCHES, source_ids
+from benchmarks.workload import AGENT_TAGS, BATCH_SIZE, BATCHES, SOURCES, source_ids
 from plumbing.certs import make_certs
 from plumbing.tls import TlsFiles, client_context
 from plumbing.tokens import TokenStore
 
 SUBSCRIBED_S = 60.0
-READERS = ("v1 reader", "v2 reader", "sse reader")
+READERS = ("v1 reader", "v2 reader", "sse reader", "drain reader")
+STORES = ("log cache", "nozzle")
 _POLL_S = 0.05
 _SETTLED_S = 0.2
+_WITHOUT_DOOR = ("syslog_adapter", "benchmarks.null_nozzle")
+_NOBODY = "127.0.0.1:1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,15 @@ class Layout:
     """A log cache at the end: fed by the Dopplers, or by `Send` where there are none."""
     memory_limit_mib: int = 1024
     """Of the log cache."""
+    nozzle: bool = False
+    """A nozzle without a sink at the end, fed by the Dopplers."""
+    drains: int = 0
+    """Syslog drains at the end, of a source each; a single one is for all sources."""
+    dead_drains: int = 0
+    """Further drains, of the first sources: every other one refuses connections, the rest take them and never read."""
+    sources: int = SOURCES
+    logs_only: bool = False
+    """Nothing but logs is sent."""
     batches: int = BATCHES
     """How many different ones are sent; a log cache packs equal ones better than any true load."""
     batch_size: int = BATCH_SIZE
@@ -120,7 +132,8 @@ class Rig:
         if self.reader is not None:
             count: int = self.reader.ask("progress")["received"][0]
             return count
-        end, kind = (["log cache"], "store") if self.layout.log_cache else (self._dopplers(), "ingress")
+        stores = [name for name in STORES if name in self.components]
+        end, kind = (stores, "store") if stores else (self._dopplers(), "ingress")
         return sum(account["received"] for name in end for account in self._accounts(name, kind))
 
     def wait_until_received(self, total: int, deadline: float) -> int:
@@ -198,7 +211,7 @@ class Rig:
         """Wait until every Doppler knows every consumer: what is sent before that is nobody's."""
         layout = self.layout
         wanted = layout.firehose + layout.firehoses + bool(layout.app_streams) + layout.v2_reader + layout.sse_reader
-        wanted += layout.log_cache
+        wanted += layout.log_cache + layout.nozzle + bool(layout.drains)
         deadline = time.monotonic() + SUBSCRIBED_S
         for name in self._dopplers():
             while (
@@ -229,6 +242,10 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
             starting.component("reverse log proxy", "reverse_log_proxy", "reverselogproxy", [*flags, *gateway])
         if layout.log_cache:
             starting.log_cache(addresses)
+        if layout.nozzle:
+            starting.component("nozzle", "benchmarks.null_nozzle", "nozzle", ["--doppler-addresses", addresses])
+        if layout.drains:
+            starting.drains(addresses)
         if layout.v2_reader:
             starting.v2_reader(dopplers[0])
         if layout.sse_reader:
@@ -254,14 +271,15 @@ class _Starting:
         self._closing = closing
 
     def component(self, name: str, module: str, leaf: str, flags: Sequence[str] = ()) -> str:
-        """Start a component and return its address."""
+        """Start a component and return its address, if others connect to it."""
         files = TlsFiles.named(self._rig.bench.certs, leaf)
         common = ["--tls-ca", str(files.ca), "--tls-cert", str(files.cert), "--tls-key", str(files.key)]
-        common += ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--name", name]
+        common += ["--admin-listen", "127.0.0.1:0", "--name", name]
+        common += ["--listen", "127.0.0.1:0"] * (module not in _WITHOUT_DOOR)
         component = Component(name, module, [*common, *flags], self._log(name))
         self._closing.callback(component.close)
         self._rig.components[name] = component
-        return component.endpoints["listen"]
+        return component.endpoints.get("listen", "")
 
     def worker(self, name: str, module: str, address: str, flags: Sequence[str] = ()) -> None:
         common = ["--address", address, "--certs", str(self._rig.bench.certs)]
@@ -275,6 +293,7 @@ class _Starting:
             address = self._rig.components["metron"].endpoints[layout.door]
             return self.worker("sender", "benchmarks.datagram_sender", address, ["--door", layout.door])
         flags = ["--server-name", server_name, "--batch-size", str(layout.batch_size)]
+        flags += ["--sources", str(layout.sources)] + ["--logs-only"] * layout.logs_only
         flags += ["--bare"] * layout.agent + ["--stamped"] * layout.stamped + ["--acks"] * self._rig.bench.acks
         return self.worker("sender", "benchmarks.sender", address, flags)
 
@@ -290,6 +309,18 @@ class _Starting:
         self.component("log cache", "log_cache", "log-cache", flags)
         rest = self._rig.components["log cache"].endpoints["rest"]
         self.worker("client", "benchmarks.log_cache_reader", rest, ["--token", str(tokens / "admin")])
+
+    def drains(self, dopplers: str) -> None:
+        layout, bindings = self._rig.layout, self._rig.bench.directory / "bindings.json"
+        self.worker("drain reader", "benchmarks.drain_reader", "127.0.0.1:0")
+        doors = self._rig.workers["drain reader"].ask("open")
+        sources = [""] if layout.drains == 1 else source_ids(layout.sources)[: layout.drains]
+        bound = [(source, doors["reading"]) for source in sources]
+        dead = (_NOBODY, doors["deaf"])
+        bound += [(source, dead[place % 2]) for place, source in enumerate(sources[: layout.dead_drains])]
+        bindings.write_text(json.dumps([{"source_id": source, "url": f"syslog://{at}"} for source, at in bound]))
+        flags = ["--doppler-addresses", dopplers, "--bindings-file", str(bindings)]
+        self.component("syslog adapter", "syslog_adapter", "syslog-adapter", flags)
 
     def log_cache_sender(self) -> None:
         layout, address = self._rig.layout, self._rig.components["log cache"].endpoints["listen"]

@@ -15,7 +15,7 @@ import grpc
 
 from benchmarks.pace import Paced
 from benchmarks.worker import Answer, Loop, arguments, client_files, obey
-from benchmarks.workload import make_batches
+from benchmarks.workload import KINDS, LOGS, make_batches
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
 from plumbing.acks import ACKS_METADATA
 from plumbing.grpc_client import connected, open_channel
@@ -98,11 +98,14 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--server-name", required=True)
     parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--sources", type=int, required=True)
+    parser.add_argument("--logs-only", action="store_true", help="no timers, gauges and counters")
     parser.add_argument("--bare", action="store_true", help="without the tags that an agent adds")
     parser.add_argument("--stamped", action="store_true", help="with the time of sending for a timestamp")
     parser.add_argument("--acks", action="store_true", help="ask for acknowledgements, as our own clients do")
     given = parser.parse_args()
-    batches = make_batches(tagged=not given.bare, size=given.batch_size)
+    kinds = LOGS if given.logs_only else KINDS
+    batches = make_batches(tagged=not given.bare, size=given.batch_size, sources=given.sources, kinds=kinds)
     sender = Sender(batches, given.batch_size, stamped=given.stamped)
     sender.open(given.address, given.server_name, given.certs, given.acks)
     obey({"start": sender.start, "progress": sender.progress, "stop": sender.stop})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Sequence
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 
@@ -17,30 +18,37 @@ SOURCES = 200
 MEAN_BYTES = 518
 SEED = 1
 
+LOGS = ["log"] * 100
 KINDS = ["log"] * 80 + ["timer"] * 10 + ["gauge"] * 7 + ["counter"] * 3
 CONTAINER = {"cpu": "percentage", "memory": "bytes", "disk": "bytes", "memory_quota": "bytes", "disk_quota": "bytes"}
 AGENT_TAGS = {"deployment": "cf-production", "job": "diego-cell", "index": str(uuid.UUID(int=7)), "ip": "10.0.16.23"}
 """What an agent adds; envelopes that go straight to a Doppler have them already."""
 
 
-def source_ids() -> list[str]:
+def source_ids(count: int = SOURCES) -> list[str]:
     """Give the sources, the same ones every time."""
     chance = random.Random(SEED)
-    return [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(SOURCES)]
+    return [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(count)]
 
 
-def make_batches(*, tagged: bool, size: int = BATCH_SIZE, count: int = BATCHES) -> list[bytes]:
+def make_batches(
+    *,
+    tagged: bool,
+    size: int = BATCH_SIZE,
+    count: int = BATCHES,
+    sources: int = SOURCES,
+    kinds: Sequence[str] = KINDS,
+) -> list[bytes]:
     """Make serialised batches; `tagged` says whether an agent has had them already."""
     chance = random.Random(SEED + 1)
-    sources = source_ids()
-    return [_batch(chance, sources, size, AGENT_TAGS if tagged else {}).SerializeToString() for _ in range(count)]
+    names, tags = source_ids(sources), AGENT_TAGS if tagged else {}
+    return [_batch(chance, names, chance.sample(kinds, size), tags).SerializeToString() for _ in range(count)]
 
 
-def _batch(chance: random.Random, sources: list[str], size: int, tags: dict[str, str]) -> EnvelopeBatch:
-    kinds = chance.sample(KINDS, size)
+def _batch(chance: random.Random, sources: list[str], kinds: list[str], tags: dict[str, str]) -> EnvelopeBatch:
     batch = EnvelopeBatch(batch=[_envelope(chance, kind, chance.choice(sources), tags) for kind in kinds])
     logs = [envelope.log for envelope in batch.batch if envelope.HasField("log")]
-    spare_bytes = MEAN_BYTES * size - batch.ByteSize()
+    spare_bytes = MEAN_BYTES * len(kinds) - batch.ByteSize()
     for log in logs:
         length = max(20, round(chance.uniform(0.2, 1.8) * spare_bytes / len(logs)))
         log.payload = chance.randbytes(length // 2).hex().encode()

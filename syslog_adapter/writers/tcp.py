@@ -77,10 +77,11 @@ class _Connection:
     async def send(self, data: bytes) -> None:
         """Send everything, or raise `_Broken`."""
         view = memoryview(data)
+        at_once = len(data) if self._stream is self._line else _RECORD
         sent = [(self._line.sent, 0)]  # what the system had of the connection when it had how much of `data`
         try:
-            for at in range(0, len(data), _RECORD):
-                record = view[at : at + _RECORD]
+            for at in range(0, len(data), at_once):
+                record = view[at : at + at_once]
                 await self._stream.send_all(record)
                 sent.append((self._line.sent, at + len(record)))
         except _FAULTS as error:
