@@ -85,6 +85,8 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
         "deal (joined)": over(lambda kernel, batch: kernel.deal(batch), joined),
         "samples": over(lambda kernel, batch: kernel.samples(batch, every_name)),
         "samples (joined)": over(lambda kernel, batch: kernel.samples(batch, every_name), joined),
+        "columns": over(lambda kernel, batch: kernel.columns(batch)),
+        "columns (joined)": over(lambda kernel, batch: kernel.columns(batch), joined),
         "tag": over(lambda kernel, batch: kernel.tag(batch, defaults, bytes)),
         "converge (preferred)": over(lambda kernel, batch: kernel.converge(batch, True)),
         "converge (deprecated)": over(lambda kernel, batch: kernel.converge(batch, False)),

@@ -18,6 +18,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 
 from envelope import reference
+from envelope.columns import MOST_TAGS as MOST_TAG_COLUMNS
+from envelope.columns import Coded, Columns
 from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2
 from envelope.v1_bounds import V1_BYTES
@@ -30,6 +32,7 @@ include "_keys.pxi"
 include "_to_parts.pxi"
 include "_to_series.pxi"
 include "_to_syslog.pxi"
+include "_to_columns.pxi"
 
 
 def admit(bytes batch not None):

@@ -16,6 +16,7 @@ try:
     _heed_the_environment()
     from envelope._compiled import (
         admit,
+        columns,
         converge,
         count,
         deal,
@@ -37,6 +38,7 @@ try:
 except ImportError:
     from envelope.reference import (
         admit,
+        columns,
         converge,
         count,
         deal,
@@ -59,6 +61,7 @@ except ImportError:
 __all__ = [
     "ACTIVE",
     "admit",
+    "columns",
     "converge",
     "count",
     "deal",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from envelope import deprecated_tags, json_form
+from envelope.columns import MOST_TAGS, Columns, columns_of
 from envelope.errors import DecodeError
 from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
@@ -27,6 +28,7 @@ from envelope.wire import fields
 
 __all__ = [
     "admit",
+    "columns",
     "converge",
     "count",
     "deal",
@@ -132,6 +134,15 @@ def deal(batch: bytes) -> dict[bytes, tuple[bytes, bytes]]:
         parts.setdefault(source, []).append(batch[item.start : item.end])
         records.setdefault(source, []).append(_INDEX_RECORD.pack(item.envelope.timestamp, end, item.kind))
     return {source: (b"".join(part), b"".join(records[source])) for source, part in parts.items()}
+
+
+def columns(batch: bytes, most_tags: int = MOST_TAGS) -> Columns:
+    """Turn a batch into columns: one row for each envelope, or for each metric of a gauge, in order.
+
+    Each of the first `most_tags` tags has a column of its own. Of which tags these are, and of the order of a gauge's
+    metrics, nothing is promised. OverflowError says that the texts of all rows take more than 2 GiB.
+    """
+    return columns_of([item.envelope for item in _items(batch)], most_tags)
 
 
 def samples(batch: bytes, wanted: Mapping[bytes, bool]) -> dict[tuple[bytes, bytes, bytes], tuple[bytes, bytes]]:

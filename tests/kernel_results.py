@@ -7,6 +7,7 @@ import orjson
 from google.protobuf.json_format import MessageToDict
 
 from envelope import reference
+from envelope.columns import Coded, Columns
 from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
@@ -63,3 +64,44 @@ def protobufs_json(batch: bytes) -> Any:
     return MessageToDict(
         v2.EnvelopeBatch.FromString(batch), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+
+
+def rows_of(columns: Columns) -> list[tuple[Any, ...]]:
+    """The rows of columns, each whole: equal whatever the order of tags, and of texts in a coded column."""
+    count = columns.rows
+    tags: list[dict[bytes, bytes]] = [{} for _ in range(count)]
+    for name, coded in columns.tags.items():
+        for row, text in enumerate(texts_of(coded)):
+            if text is not None:
+                tags[row][name] = text
+    for row, name, text in columns.more:
+        assert name not in columns.tags
+        tags[row][name] = text
+    ends = memoryview(columns.ends).cast("i")
+    assert ends[0] == 0
+    texts = [columns.texts[ends[row] : ends[row + 1]] for row in range(count)]
+    plain = [
+        [*memoryview(columns.times).cast("q")],
+        [*columns.kinds],
+        [*columns.streams],
+        [columns.values[at : at + 8] for at in range(0, len(columns.values), 8)],
+        [*memoryview(columns.deltas).cast("Q")],
+        [*memoryview(columns.durations).cast("q")],
+        texts,
+        [*columns.broken],
+        *(texts_of(coded) for coded in (columns.source_id, columns.instance_id, columns.name, columns.unit)),
+        [sorted(of_row.items()) for of_row in tags],
+    ]
+    assert len(ends) == count + 1
+    assert ends[-1] == len(columns.texts)
+    return list(zip(*plain, strict=True))
+
+
+def same_rows(columns: Columns) -> list[tuple[Any, ...]]:
+    """The rows of columns, equal whatever their order too."""
+    return sorted(rows_of(columns), key=repr)
+
+
+def texts_of(coded: Coded) -> list[bytes | None]:
+    """The text of each row that a coded column reaches."""
+    return [coded.values[code] if code >= 0 else None for code in memoryview(coded.codes).cast("i")]

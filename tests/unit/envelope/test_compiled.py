@@ -22,9 +22,11 @@ from tests.kernel_results import (
     one_by_one,
     outcome,
     protobufs_json,
+    rows_of,
     same_envelopes,
     same_frames,
     same_json,
+    same_rows,
     same_v1,
 )
 from tests.strategies import (
@@ -131,6 +133,32 @@ def test_samples_of_many_batches_joined(batch: bytes, chance: random.Random) -> 
     joined = b"".join(envelopes)
 
     assert compiled.samples(joined, EVERY_NAME) == reference.samples(joined, EVERY_NAME)
+
+
+@given(clean_batches)
+def test_columns(batch: bytes) -> None:
+    for one in one_by_one(batch):
+        assert same_rows(compiled.columns(one)) == same_rows(reference.columns(one))
+
+
+@given(clean_batches, st.randoms())
+def test_columns_of_many_batches_joined(batch: bytes, chance: random.Random) -> None:
+    envelopes = one_by_one(batch) * 40
+    chance.shuffle(envelopes)
+    joined = b"".join(envelopes)
+    ours = compiled.columns(joined)
+
+    assert same_rows(ours) == same_rows(reference.columns(joined))
+    times = [row[0] for one in envelopes for row in rows_of(reference.columns(one))]
+    assert [row[0] for row in rows_of(ours)] == times
+
+
+@given(clean_batches, st.integers(0, 3))
+def test_columns_for_some_tags_only(batch: bytes, most_tags: int) -> None:
+    ours = compiled.columns(batch, most_tags)
+
+    assert len(ours.tags) <= most_tags
+    assert same_rows(ours) == same_rows(reference.columns(batch, most_tags))
 
 
 @given(clean_batches)

@@ -13,7 +13,15 @@ from envelope.framing import frame, varint
 from envelope.kinds import Keep, Kind
 from envelope.tags import TagRewriter
 from envelope.v1_bounds import V1_BYTES
-from tests.kernel_results import admitted, outcome, protobufs_json, same_envelopes, same_frames, same_json
+from tests.kernel_results import (
+    admitted,
+    outcome,
+    protobufs_json,
+    same_envelopes,
+    same_frames,
+    same_json,
+    same_rows,
+)
 from tests.strategies import CONTAINER_METRICS, TELLING_TAGS, UUID_TEXT
 
 compiled = pytest.importorskip("envelope._compiled")
@@ -215,6 +223,12 @@ def test_what_was_admitted_becomes_the_same_syslog(batch: bytes, kinds: int, met
 
 
 @settings(max_examples=600)
+@given(hostile.map(admitted), st.just(1000) | st.integers(0, 4))
+def test_what_was_admitted_becomes_the_same_columns(batch: bytes, most_tags: int) -> None:
+    assert same_rows(compiled.columns(batch, most_tags)) == same_rows(reference.columns(batch, most_tags))
+
+
+@settings(max_examples=600)
 @given(hostile)
 def test_bytes_nobody_admitted_become_the_same_json_or_are_refused_alike(batch: bytes) -> None:
     for name in ("json_batch", "json_envelopes"):
@@ -238,6 +252,7 @@ def test_bytes_nobody_admitted_are_refused_at_worst_and_then_in_the_same_words(b
         ("split", {b""}),
         ("deal",),
         ("samples", EVERY_NAME),
+        ("columns",),
         ("tag", DEFAULTS, TagRewriter({}).rewrite),
         ("converge", True),
         ("converge", False),
