@@ -18,6 +18,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 
 from envelope import reference
+from envelope import severities as guessing
 from envelope.columns import MOST_TAGS as MOST_TAG_COLUMNS
 from envelope.columns import Coded, Columns
 from envelope.errors import DecodeError
@@ -33,6 +34,7 @@ include "_to_parts.pxi"
 include "_to_series.pxi"
 include "_to_syslog.pxi"
 include "_to_columns.pxi"
+include "_to_severities.pxi"
 
 
 def admit(bytes batch not None):

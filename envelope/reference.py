@@ -19,6 +19,7 @@ from envelope.kinds import Keep, Kind
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from envelope.series import numbers, raw_tags
+from envelope.severities import severities_of
 from envelope.syslog import Unformattable, messages, most_bytes
 from envelope.v1_bounds import V1_BYTES, most_v1_bytes
 from envelope.v2_to_v1 import V1Envelope, V1Type, v1_forms
@@ -37,6 +38,7 @@ __all__ = [
     "log_batch",
     "samples",
     "select",
+    "severities",
     "spans",
     "split",
     "syslog",
@@ -143,6 +145,14 @@ def columns(batch: bytes, most_tags: int = MOST_TAGS) -> Columns:
     metrics, nothing is promised. OverflowError says that the texts of all rows take more than 2 GiB.
     """
     return columns_of([item.envelope for item in _items(batch)], most_tags)
+
+
+def severities(texts: bytes, ends: bytes) -> bytes:
+    """Guess the severity of each text, as `Columns` has them: an `envelope.severities.Severity` for each, as uint8.
+
+    ValueError says that an offset does not lie within the texts, or behind the one before it.
+    """
+    return severities_of(texts, ends)
 
 
 def samples(batch: bytes, wanted: Mapping[bytes, bool]) -> dict[tuple[bytes, bytes, bytes], tuple[bytes, bytes]]:
