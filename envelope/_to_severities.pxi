@@ -35,8 +35,13 @@ cdef inline bint is_digit(unsigned char c) noexcept nogil:
     return 0x30 <= c <= 0x39
 
 
+cdef unsigned char OF_WORDS[256]  # 1 for what words are made of
+for _c in range(256):
+    OF_WORDS[_c] = is_letter(_c) or is_digit(_c) or _c == 0x5F
+
+
 cdef inline bint in_word(unsigned char c) noexcept nogil:
-    return is_letter(c) or is_digit(c) or c == 0x5F
+    return OF_WORDS[c]
 
 
 cdef int level_of(At word, Py_ssize_t size) noexcept nogil:

@@ -1,0 +1,106 @@
+"""Parse what log lines say of themselves: JSON objects, and `key=value` pairs. Pure.
+
+A line that is a JSON object has its members as fields, those of objects within it joined by `.`; a list is the text of
+its JSON, true and false are text, and null is no field. Any other line has the pairs in it, quoted values included. A
+field is a number if the line says one, else text. The line itself is kept whatever becomes of it: what is beyond the
+bounds here is only found by its text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import orjson
+import re2
+
+MOST_FIELDS = 64
+"""Of one line; the first ones."""
+MOST_NAME = 100
+"""Characters of a field's name."""
+MOST_TEXT = 1024
+"""Characters of a field's text."""
+MOST_DEPTH = 8
+"""Objects within objects."""
+MOST_JSON = 1 << 20
+"""Bytes of a line that is read as JSON."""
+MOST_PAIRS = 16 << 10
+"""Bytes of a line that are looked through for pairs."""
+
+Value: TypeAlias = str | float
+
+
+def _bytewise() -> re2.Options:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # lines need not be UTF-8
+    return options
+
+
+_PAIRS = re2.compile(
+    rb'(?:^|[\s,;(\[{|])([A-Za-z_][\w.\-]{0,99})=(?:"((?:[^"\\]|\\.)*)"|([^\s,;)\]}|"=][^\s,;)\]}|"]*))', _bytewise()
+)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def fields_of(line: bytes) -> Mapping[str, Value]:
+    """Parse one line; a line that says nothing of the kind has none."""
+    if line[:1] == b"{" and len(line) <= MOST_JSON:
+        try:
+            parsed = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            return _of_object(parsed)
+    return _of_pairs(line[:MOST_PAIRS]) if b"=" in line else {}
+
+
+def _of_object(parsed: Mapping[str, object]) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for name, value in _members(parsed, "", MOST_DEPTH):
+        if len(fields) == MOST_FIELDS:
+            break
+        if (
+            name
+            and len(name) <= MOST_NAME
+            and name not in fields
+            and not (type(value) is str and len(value) > MOST_TEXT)
+        ):
+            fields[name] = value
+    return fields
+
+
+def _members(parsed: Mapping[str, object], before: str, depth: int) -> Iterator[tuple[str, Value]]:
+    for key, value in parsed.items():
+        name = before + key
+        kind = type(value)
+        if kind is str:
+            yield name, value  # type: ignore[misc]
+        elif kind is int or kind is float:
+            yield name, float(value)  # type: ignore[arg-type]
+        elif kind is bool:
+            yield name, "true" if value else "false"
+        elif kind is list:
+            yield name, orjson.dumps(value).decode()
+        elif value is not None and depth > 1:
+            yield from _members(value, name + ".", depth - 1)  # type: ignore[arg-type]
+
+
+def _of_pairs(line: bytes) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for pair in _PAIRS.finditer(line):
+        key, quoted, bare = pair.groups()
+        name = key.decode("ascii", "replace")
+        if name in fields:
+            continue
+        text = (bare if quoted is None else quoted).decode("utf-8", "replace")
+        if len(text) > MOST_TEXT:
+            continue
+        if quoted is None and _NUMBER.fullmatch(text):
+            fields[name] = float(text)
+        else:
+            fields[name] = _ESCAPED.sub(r"\1", text) if quoted is not None and "\\" in text else text
+        if len(fields) == MOST_FIELDS:
+            break
+    return fields
