@@ -6,7 +6,15 @@ from pathlib import Path
 
 from pydantic import PositiveInt
 
-from metron.sources import DropsondeDoor, FileSource, HostMetrics, Prometheus, StatsdDoor, StdinSource
+from metron.sources import (
+    DropsondeDoor,
+    FileSource,
+    HostMetrics,
+    Prometheus,
+    StatsdDoor,
+    StdinSource,
+    SyslogReceiver,
+)
 from plumbing.config import PeerAddress, Settings
 
 
@@ -64,6 +72,9 @@ class Config(Settings, table="metron"):
 
     statsd: StatsdDoor = StatsdDoor()
     """Whether and where statsd is taken over UDP."""
+
+    syslog: SyslogReceiver = SyslogReceiver()
+    """Whether, where and how syslog is taken, over TLS, TCP and UDP."""
 
     checkpoint_dir: Path | None = None
     """Where the positions in followed files are kept; without it, every start begins anew."""

@@ -16,6 +16,14 @@ _OF_DOORS = {
     "names_forgotten": "Counters and gauges that begin anew because there were too many of them.",
 }
 
+_OF_SYSLOG = {
+    "messages": "Syslog messages read, over TLS, TCP and UDP.",
+    "plain": "Syslog messages without a header, taken as text.",
+    "malformed": "Syslog messages of nothing at all, and those whose end never came.",
+    "truncated": "Syslog messages cut off at the limit.",
+    "params_left_out": "Parameters of structured data that were too many or too long to become tags.",
+}
+
 
 def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
     """Register them; each is read when scraped."""
@@ -69,6 +77,15 @@ def expose(metrics: Metrics, agent: Agent, sources: SourceCounts) -> None:
     )
     for name, meaning in _OF_DOORS.items():
         metrics.counter(f"metron_udp_{name}_total", meaning, partial(_by_door, sources, name), labels=("door",))
+    for name, meaning in _OF_SYSLOG.items():
+        metrics.counter(f"metron_syslog_{name}_total", meaning, partial(getattr, sources.syslog, name))
+    metrics.gauge("metron_syslog_connections", "Open connections of syslog.", lambda: sources.syslog.connections)
+    metrics.counter(
+        "metron_syslog_connections_closed_total",
+        "Connections of syslog that broke or were closed on their peers, by reason.",
+        lambda: {(reason,): float(count) for reason, count in sources.syslog.closed.items()},
+        labels=("reason",),
+    )
     metrics.counter(
         "metron_source_errors_total",
         "Files and readings that could not be read, by reason.",

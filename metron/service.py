@@ -1,7 +1,7 @@
 """Wire one agent together: envelopes in, tagged envelopes out.
 
-In:    envelopes from applications (gRPC `Ingress`; dropsonde and statsd over UDP), from files, standard input and
-       this machine's metrics.
+In:    envelopes from applications (gRPC `Ingress`; dropsonde and statsd over UDP), syslog (TLS, TCP, UDP), what is in
+       files, on standard input and in this machine's metrics.
 Out:   batches to the Dopplers (gRPC `Ingress`), whichever has time.
 Drops: the oldest envelopes when the Dopplers take less than comes in; datagrams, when they come too fast.
 """
@@ -18,7 +18,7 @@ from metron.config import Config
 from metron.metrics import expose
 from metron.outlet import AgentOutlet, DoorOutlet
 from metron.pool import run_pool
-from metron.sources import SourceCounts, run_doors, run_sources
+from metron.sources import SourceCounts, receive_syslog, run_doors, run_sources
 from plumbing.admin import start_admin
 from plumbing.diode import SharedDiode
 from plumbing.grpc_server import serve_grpc
@@ -48,11 +48,13 @@ async def serve(
         async with serve_grpc(island, config.listen, config.tls, {INGRESS: ingress.service()}, grace_s=1.0) as address:
             books = partial(island.call, lambda: incarnation.book([agent.account(), *agent.link_accounts()]))
             admin = await start_admin(background, config, metrics, books)
-            outlet = AgentOutlet(island, agent, config.source_window_bytes)
+            outlet, door_outlet = AgentOutlet(island, agent, config.source_window_bytes), DoorOutlet(island, agent)
             async with trio.open_nursery() as reading:
                 await reading.start(partial(run_sources, config, outlet, sources, stop=stop))
-                udp = await reading.start(partial(run_doors, config, DoorOutlet(island, agent), sources, stop=stop))
-                task_status.started({"listen": address, "admin": admin, **udp})
+                udp = await reading.start(partial(run_doors, config, door_outlet, sources, stop=stop))
+                receive = partial(receive_syslog, config, outlet, door_outlet, sources, stop=stop)
+                syslog = await reading.start(receive)
+                task_status.started({"listen": address, "admin": admin, **udp, **syslog})
                 await stop.wait()
                 deadline = reading.cancel_scope.deadline = trio.current_time() + config.drain_grace_s
             await island.call(ingress.close)  # what was not read stays with its sender

@@ -1,4 +1,4 @@
-"""Where a metron reads by itself: the lines of files and of stdin, the gauges of its host, and UDP datagrams."""
+"""Where a metron reads by itself: the lines of files and of stdin, the gauges of its host, UDP datagrams, syslog."""
 
 from metron.sources.checkpoints import Checkpoints
 from metron.sources.config import DropsondeDoor, FilesConfig, FileSource, HostMetrics, StatsdDoor, StdinSource
@@ -10,6 +10,7 @@ from metron.sources.outlet import Outlet
 from metron.sources.prometheus import Prometheus, scrape_prometheus
 from metron.sources.run import run_sources
 from metron.sources.stdin import read_stdin
+from metron.sources.syslog import SyslogReceiver, receive_syslog
 
 __all__ = [
     "Checkpoints",
@@ -22,7 +23,9 @@ __all__ = [
     "SourceCounts",
     "StatsdDoor",
     "StdinSource",
+    "SyslogReceiver",
     "read_stdin",
+    "receive_syslog",
     "run_doors",
     "run_sources",
     "scrape_prometheus",

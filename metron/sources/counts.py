@@ -27,6 +27,32 @@ class DoorCounts:
 
 
 @dataclass(slots=True)
+class SyslogCounts:
+    """Plain counters of the syslog receiver, over TCP, TLS and UDP together."""
+
+    messages: int = 0
+    """Messages read."""
+
+    plain: int = 0
+    """Messages without a header, taken for text as they are."""
+
+    malformed: int = 0
+    """Messages of nothing at all, and those whose end never came."""
+
+    truncated: int = 0
+    """Messages cut off at the limit."""
+
+    params_left_out: int = 0
+    """Parameters of structured data that were too many or too long to become tags."""
+
+    connections: int = 0
+    """Connections open now."""
+
+    closed: Counter[str] = field(default_factory=Counter)
+    """Connections that were closed on a peer, by reason."""
+
+
+@dataclass(slots=True)
 class SourceCounts:
     """Plain counters of every source of one metron."""
 
@@ -64,7 +90,10 @@ class SourceCounts:
     """What went wrong, by reason: `sources_errors_total{reason}`."""
 
     doors: dict[str, DoorCounts] = field(default_factory=lambda: {"dropsonde": DoorCounts(), "statsd": DoorCounts()})
-    """What happened at each UDP door, by its name."""
+    """What happened at each UDP door, by its name; that of syslog is here once it is open."""
+
+    syslog: SyslogCounts = field(default_factory=SyslogCounts)
+    """What happened to syslog messages, however they came."""
 
 
 class Faults:
