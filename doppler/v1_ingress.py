@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from envelope.errors import DecodeError
 from envelope.pb.dropsonde_pb2 import Envelope as V1Envelope
 from envelope.pb.plumbing_pb2 import EnvelopeData
-from envelope.v1_required import missing_fields
+from envelope.v1_required import read_v1
 from plumbing.grpc_server import Service
 from plumbing.ingress_server import ClientStreams, IngressCounts
 
@@ -80,9 +80,6 @@ def read_pushed(message: bytes) -> Pushed:
     """Read a serialised `EnvelopeData`; raises `DecodeError` unless it holds an envelope with all that v1 requires."""
     try:
         payload = EnvelopeData.FromString(message).payload
-        envelope = V1Envelope.FromString(payload)
     except ProtobufDecodeError as error:
         raise DecodeError(f"not a v1 envelope: {error}") from error
-    if missing := missing_fields(envelope):
-        raise DecodeError(f"a v1 envelope without {', '.join(missing)}")
-    return Pushed(payload, envelope)
+    return Pushed(payload, read_v1(payload))

@@ -5,10 +5,24 @@ parser knows the numbers of an enum alone: others it puts aside, among the unkno
 missing.
 """
 
+from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from envelope.errors import DecodeError
+from envelope.pb.dropsonde_pb2 import Envelope
 from envelope.wire import WireType
+
+
+def read_v1(payload: bytes) -> Envelope:
+    """Read a v1 envelope; raises `DecodeError` unless it has all that v1 requires."""
+    try:
+        envelope = Envelope.FromString(payload)
+    except ProtobufDecodeError as error:
+        raise DecodeError(f"not a v1 envelope: {error}") from error
+    if missing := missing_fields(envelope):
+        raise DecodeError(f"a v1 envelope without {', '.join(missing)}")
+    return envelope
 
 
 def missing_fields(envelope: Message) -> list[str]:

@@ -6,13 +6,18 @@ have (the original sends 0 for a peer type or a method it does not know) reads a
 it. What v1 requires but the envelope lacks reads as protobuf's default.
 """
 
+from collections.abc import Iterable
+
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from envelope import uuids
+from envelope.errors import DecodeError
+from envelope.framing import frame
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
+from envelope.v1_required import read_v1
 from envelope.wire import WireType
 
 Tags = dict[str, str]
@@ -56,6 +61,18 @@ def to_v2(envelope: v1.Envelope, preferred: bool = True) -> v2.Envelope:
         for key, text in tags.items():
             result.deprecated_tags[key].text = text
     return result
+
+
+def to_v2_batch(messages: Iterable[bytes]) -> tuple[bytes, int]:
+    """Make one v2 batch of serialised v1 envelopes from outside; returns it, and how many messages were none."""
+    converted: list[bytes] = []
+    malformed = 0
+    for message in messages:
+        try:
+            converted.append(frame(to_v2(read_v1(message)).SerializeToString(deterministic=True)))
+        except DecodeError:
+            malformed += 1
+    return b"".join(converted), malformed
 
 
 def _log_message(log: v1.LogMessage, result: v2.Envelope, tags: Tags) -> None:

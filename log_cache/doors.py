@@ -77,7 +77,7 @@ class Doors:
             self._intake.counts.sent_malformed += 1
             raise RequestRefused("INVALID_ARGUMENT", f"not a SendRequest: {error}") from error
         try:
-            await self._intake.take_gently(batch, local_only=local_only)
+            await self._intake.take(batch, local_only=local_only)
         except DecodeError as error:
             raise RequestRefused("INVALID_ARGUMENT", f"not an EnvelopeBatch: {error}") from error
         return b""

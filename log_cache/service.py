@@ -15,6 +15,8 @@ from typing import Any
 
 import trio
 
+from envelope.kinds import Kind
+from envelope.selectors import make_request
 from log_cache.books import accounts
 from log_cache.cache import Cache
 from log_cache.cluster import Cluster
@@ -92,7 +94,8 @@ async def serve(
             ports = {"listen": address}
             if rest:
                 ports["rest"] = await served.start(partial(rest.serve, island, stop=stop))
-            await island.call(intake.subscribe, dopplers, config.shard_id)
+            request = make_request(Kind.TYPED, shard_id=config.shard_id)
+            await island.call(intake.subscription.open, dopplers, request)
             admin = await start_admin(background, config, metrics, books)
             own = make_self_metrics(intake, cache, cluster, reads, queries, memory.limit_bytes)
             report_through_agent(background, island, config, own)
@@ -100,7 +103,7 @@ async def serve(
 
             await stop.wait()
             await island.call(doors.close)
-            await island.run(intake.unsubscribe)
+            await island.run(intake.subscription.close)
         await _hang_up(island, dopplers, cluster, config.drain_grace_s)
         reads.close()
         queries.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nozzles.runner.delivery import DeliveryCounts
 from nozzles.runner.gathering import Gathering
 from plumbing.backlog import Backlog
-from plumbing.ledger import Account
+from plumbing.ledger import SINK, Account
 
 
 def held(gathering: Gathering, backlog: Backlog) -> int:
@@ -26,9 +26,11 @@ def account(sink: str, gathering: Gathering, backlog: Backlog, delivery: Deliver
     """Show the books of the sink; what was found in the spool at the start counts as received."""
     return Account(
         account=sink,
-        kind="store",
+        kind=SINK,
         received=gathering.received + backlog.recovered,
         delivered=backlog.delivered,
         dropped=dropped(backlog, delivery),
+        skipped=backlog.skipped,
         held=held(gathering, backlog),
+        on_disk=backlog.on_disk,
     )

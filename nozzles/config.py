@@ -13,6 +13,23 @@ from nozzles.transforms import TransformSettings
 from plumbing.config import PeerAddress, Section, Settings
 
 
+class WebSocketSettings(Section):
+    """Where a v1 firehose is, and what opens it."""
+
+    address: PeerAddress = "127.0.0.1:8081"
+    """The traffic controller, as `host:port`."""
+
+    server_name: str = ""
+    """The name that its certificate must carry; empty: the host of its address."""
+
+    ca: Path | None = None
+    """PEM file of those who may sign its certificate; none means `tls_ca`."""
+
+    token_file: Path | None = None
+    """File with the token that opens the firehose, with or without `bearer` before it, for its owner alone (mode 0600);
+    read anew for each connection, so that it can be renewed. None: no token is shown."""
+
+
 class Config(Settings, table="nozzles"):
     """Settings of one nozzle: TOML table `[nozzles.NAME]`, environment `NOZZLES_NAME_*`."""
 
@@ -25,6 +42,13 @@ class Config(Settings, table="nozzles"):
     doppler_addresses: list[PeerAddress] = ["127.0.0.1:8082"]
     """The Dopplers, as `host:port`; every address behind a name is used."""
 
+    source: Literal["grpc", "websocket"] = "grpc"
+    """`grpc`: the Dopplers, who keep what is not confirmed. `websocket`: the v1 firehose of a traffic controller, which
+    has no confirmations, for where no Doppler can be reached."""
+
+    websocket: WebSocketSettings = WebSocketSettings()
+    """The traffic controller, if that is the source."""
+
     shard_id: str = ""
     """The name of the subscription, which processes of the same nozzle share; empty: `nozzle-NAME`."""
 
@@ -33,7 +57,8 @@ class Config(Settings, table="nozzles"):
     comes to the same one; empty: whoever has room gets it."""
 
     filter: FilterSettings = FilterSettings()
-    """What of the firehose this nozzle is for."""
+    """What of the firehose this nozzle is for. The Dopplers send none but its types and sources: whoever shares a
+    subscription needs the same ones."""
 
     transforms: list[TransformSettings] = []
     """What is done to it on the way, in this order."""

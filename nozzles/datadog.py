@@ -5,9 +5,12 @@ Out:   POST /api/v2/logs: logs, and events as logs of `title: body`. POST /api/v
        deltas), gauges as gauges, timers as gauges of milliseconds or not at all.
 Drops: bodies that are refused, counted.
 
-Left out is what Datadog has no form for: numbers that are not finite, metrics without a name, envelopes without a
-message. Datadog cuts a log of more than 1 MB; it is cut here before it travels. Of two points of a series within one
-second Datadog keeps the last: counts are added up by second within a batch, so batches of some seconds count best.
+Skipped is what Datadog has no form for: numbers that are not finite, metrics without a name, envelopes without a
+message.
+
+At least once: a log that comes again is there twice, a point takes its own place. Datadog cuts a log of more than 1 MB;
+it is cut here before it travels. Of two points of a series within one second Datadog keeps the last: counts are added
+up by second within a batch, so batches of some seconds count best.
 """
 
 from __future__ import annotations
@@ -17,15 +20,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import orjson
 from pydantic import Field, StringConstraints
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, Log
-from nozzles.http_sink import HttpSettings, HttpSink, HttpUrl, Item, deliver, grouped, open_http
+from nozzles.http_sink import HttpSettings, HttpSink, HttpUrl, Item, SecretHeader, deliver, grouped, open_http
 from nozzles.sdk import Batch, NozzleKind, Write
-from nozzles.secret_files import read_secret
 
 MAX_LOGS = 1000
 MAX_LOG_BYTES = 1_000_000
@@ -42,6 +44,8 @@ _SERIES = (b'{"series":[', b"]}")
 class Config(HttpSettings):
     """The settings of a Datadog account."""
 
+    secret_headers: ClassVar = {**HttpSettings.secret_headers, "api_key_file": SecretHeader("DD-API-KEY")}
+
     site: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+$")] = "datadoghq.com"
     """Datadog's site that the account belongs to."""
 
@@ -52,7 +56,7 @@ class Config(HttpSettings):
     """Where metrics go, without `/api/v2/series`; empty means the site's own address."""
 
     api_key_file: Path
-    """File of the API key."""
+    """File of the API key (mode 0600)."""
 
     ddsource: str = "standpipe"
     """Source of the logs."""
@@ -82,10 +86,9 @@ class Config(HttpSettings):
 @asynccontextmanager
 async def open_nozzle(config: Config) -> AsyncIterator[Write]:
     """Give the `write` of a Datadog account."""
-    headers = {"DD-API-KEY": read_secret(config.api_key_file)}
     to_logs = config.model_copy(update={"url": config.url or f"https://http-intake.logs.{config.site}"})
     to_series = config.model_copy(update={"url": config.metrics_url or f"https://api.{config.site}"})
-    async with open_http(to_logs, headers=headers) as logs, open_http(to_series, headers=headers) as series:
+    async with open_http(to_logs) as logs, open_http(to_series) as series:
 
         async def write(batch: Batch) -> None:
             lines = log_items(batch, config)

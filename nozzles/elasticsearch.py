@@ -2,11 +2,13 @@
 
 In:    batches of any kind of envelope.
 Out:   POST /_bulk, a `create` for each envelope, into an index or a data stream.
-Drops: documents that are refused, because they do not fit the mapping for instance, counted.
+Drops: documents that are refused, because they do not fit the mapping for instance, counted. One that we may not write
+       (401, 403) is no loss: it is tried again until somebody has mended that.
 
-A document's `_id` is the id of its batch and its place in it: what is there already is not written twice, also after a
-crash. (A data stream knows only the ids of its newest backing index: a batch that comes again after a rollover may be
-there twice.) A batch without an id is delivered at least once, under ids that the sink makes.
+Exactly once, with a spool: a document's `_id` is the id of its batch and its place in it, and what is there already is
+not written twice, also after a crash. (A data stream knows only the ids of its newest backing index: a batch that comes
+again after a rollover may be there twice.) A batch without an id, for want of a spool, is delivered at least once,
+under ids that the sink makes.
 
 A document has `@timestamp`, `source_id`, `instance_id`, `labels` (the tags; a full stop in a key becomes `_`), and
 `message` with `log_type` of a log, else `counter`, `gauge`, `timer` or `event`. A number that is not finite is null.
@@ -19,31 +21,35 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, Log
 from nozzles.http_sink import (
+    AUTHORIZATION,
     HttpSettings,
     HttpSink,
     Item,
     Outcome,
+    SecretHeader,
     deliver,
     grouped,
     open_http,
 )
 from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
-from nozzles.secret_files import read_secret
 
 _ANSWER = {"filter_path": "errors,items.*.status,items.*.error.type"}
 """All that is read of an answer: some 80 bytes for each document."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_S = 1_000_000_000
+_MOST = (1 << 63) - 1  # what a field of type `long` holds
 _THERE_ALREADY = 409
 _BUSY = 429
+_DENIED = (401, 403)
+_LATER = (_BUSY, *_DENIED)
 
 
 def _index_pattern(pattern: str) -> str:
@@ -56,6 +62,8 @@ def _index_pattern(pattern: str) -> str:
 class Config(HttpSettings):
     """The settings of an Elasticsearch; `url` is its scheme, host and port, and any path before `/_bulk`."""
 
+    secret_headers: ClassVar = {**HttpSettings.secret_headers, "api_key_file": SecretHeader(AUTHORIZATION, "ApiKey")}
+
     index: Annotated[str, AfterValidator(_index_pattern)] = "logs-standpipe-default"
     """Index or data stream; `%Y`, `%m`, `%d`, `%H` stand for the day and hour (UTC) of each envelope."""
 
@@ -65,34 +73,18 @@ class Config(HttpSettings):
     max_documents: int = Field(default=2000, ge=1, le=10_000)
     """The most documents in one request."""
 
-    username: str = ""
-    """User of Basic authentication."""
-
-    password_file: Path | None = None
-    """File of that user's password."""
-
     api_key_file: Path | None = None
     """File of an API key, encoded as Elasticsearch shows it."""
 
     compression: Literal["none", "gzip"] = "gzip"
     """How bodies are compressed."""
 
-    @model_validator(mode="after")
-    def _authenticates_once(self) -> Config:
-        if bool(self.username) != (self.password_file is not None):
-            raise ValueError("username and password_file are given together or not at all")
-        if self.username and self.api_key_file:
-            raise ValueError("username and api_key_file exclude each other")
-        return self
-
 
 @asynccontextmanager
 async def open_nozzle(config: Config) -> AsyncIterator[Write]:
     """Give the `write` of an Elasticsearch."""
-    headers = {"Authorization": f"ApiKey {read_secret(config.api_key_file)}"} if config.api_key_file else {}
-    credentials = (config.username, read_secret(config.password_file)) if config.password_file else None
     query = {**_ANSWER, **({"pipeline": config.pipeline} if config.pipeline else {})}
-    async with open_http(config, headers=headers, credentials=credentials) as sink:
+    async with open_http(config) as sink:
 
         async def write(batch: Batch) -> None:
             items = (
@@ -144,7 +136,8 @@ def _message(envelope: Envelope) -> dict[str, Any]:
             return {"gauge": {_key(name): {"value": _finite(one.value), "unit": one.unit} for name, one in metrics}}
         case "timer":
             timer = envelope.timer
-            return {"timer": {"name": timer.name, "start_ns": timer.start, "duration_ns": timer.stop - timer.start}}
+            duration_ns = min(max(timer.stop - timer.start, -_MOST), _MOST)
+            return {"timer": {"name": timer.name, "start_ns": timer.start, "duration_ns": duration_ns}}
         case "event":
             return {"event": {"title": envelope.event.title, "body": envelope.event.body}}
         case _:
@@ -167,11 +160,18 @@ async def _send(sink: HttpSink, group: Sequence[Item], query: Mapping[str, str])
         answer = orjson.loads(response.content)
         if not answer["errors"]:
             return Outcome()
-        statuses = [int(one["create"]["status"]) for one in answer["items"]]
+        answers = [(int(one["create"]["status"]), one["create"].get("error")) for one in answer["items"]]
     except (ValueError, KeyError, TypeError) as error:
         raise SinkUnavailable(f"an answer that makes no sense: {sink.say(response.content)}") from error
-    if len(statuses) != len(group):
-        raise SinkUnavailable(f"an answer about {len(statuses)} documents of {len(group)}")
-    left = [item for item, status in zip(group, statuses, strict=True) if status == _BUSY or status >= 500]
-    refused = sum(400 <= status < 500 and status not in (_THERE_ALREADY, _BUSY) for status in statuses)
-    return Outcome({"refused": refused} if refused else {}, left=left)
+    if len(answers) != len(group):
+        raise SinkUnavailable(f"an answer about {len(answers)} documents of {len(group)}")
+    return _judged(sink, group, answers)
+
+
+def _judged(sink: HttpSink, group: Sequence[Item], answers: Sequence[tuple[int, Any]]) -> Outcome:
+    """Say what became of each document by its status, and its error if it has one."""
+    left = [item for item, (status, _) in zip(group, answers, strict=True) if status in _LATER or status >= 500]
+    refused = sum(400 <= status < 500 and status not in (_THERE_ALREADY, *_LATER) for status, _ in answers)
+    denials = [f"status {status} for a document: {error}" for status, error in answers if status in _DENIED]
+    trouble = sink.denied(sink.say(denials[0].encode())) if denials else None
+    return Outcome({"refused": refused} if refused else {}, left=left, trouble=trouble)

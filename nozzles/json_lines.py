@@ -3,6 +3,8 @@
 In:    batches.
 Out:   the JSON of an envelope as `envelope.json_form` writes it, and a newline, for each.
 Drops: nothing.
+
+At least once: a batch whose write was cut short by a kill, or that was not known to be safe, is there again.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ In:    batches.
 Out:   messages of one topic, in the order of their source: all of a source go to one partition.
 Drops: what is larger than a message may be, and what cannot be written as JSON: both are refused.
 
-A batch is safe when every in-sync replica of the partitions has all of it (`acks=all`). The producer is idempotent:
-what it sends again by itself is there once. A batch that the runner tries again may be there twice.
+At least once. A batch is safe when every in-sync replica of the partitions has all of it (`acks=all`). The producer is
+idempotent: what it sends again by itself is there once. A batch that the runner tries again may be there twice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from nozzles.messages import Format, Message, messages_of
 from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
 from nozzles.secret_files import read_secret
+from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
 
 log = structlog.get_logger(__name__)
@@ -79,8 +80,7 @@ class Config(Section):
     def _whole(self) -> Self:
         if len({bool(self.sasl_mechanism), bool(self.user), bool(self.password_file)}) > 1:
             raise ValueError("sasl_mechanism, user and password_file are given together or not at all")
-        if bool(self.tls_cert) != bool(self.tls_key) or (self.tls_cert and not self.tls_ca):
-            raise ValueError("tls_cert and tls_key are given together, and with tls_ca")
+        check_pair(self)
         return self
 
 

@@ -5,9 +5,11 @@ Out:   POST /loki/api/v1/push, JSON. A stream is what has source_id, instance_id
        other tags go along as structured metadata.
 Drops: lines that Loki refuses, too old or out of order for instance, counted.
 
-Logs have a form, and events, as `title: body`. Counters, gauges and timers have none and are left out. Loki takes the
-same line twice for one, so a request of several streams that is refused is tried again stream by stream; of a stream
-alone it says how many lines it did not take.
+Logs have a form, and events, as `title: body`. Counters, gauges and timers have none and are skipped.
+
+At least once. Loki takes the same line twice for one, so that what comes again is there once as long as it keeps its
+time and text. A request of several streams that is refused is tried again stream by stream; of a stream alone it says
+how many lines it did not take.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import orjson
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, Log
 from nozzles.http_sink import (
@@ -33,7 +34,6 @@ from nozzles.http_sink import (
     open_http,
 )
 from nozzles.sdk import Batch, NozzleKind, Write
-from nozzles.secret_files import read_secret
 
 _PATH = "/loki/api/v1/push"
 _REFUSED = 400
@@ -56,25 +56,8 @@ class Config(HttpSettings):
     structured_metadata: bool = True
     """Whether tags are sent; Loki before 3.0 does not take them unless told to."""
 
-    username: str = ""
-    """User of Basic authentication."""
-
-    password_file: Path | None = None
-    """File of that user's password."""
-
-    token_file: Path | None = None
-    """File of a bearer token."""
-
     compression: Literal["none", "gzip"] = "gzip"
     """How bodies are compressed."""
-
-    @model_validator(mode="after")
-    def _authenticates_once(self) -> Config:
-        if bool(self.username) != (self.password_file is not None):
-            raise ValueError("username and password_file are given together or not at all")
-        if self.username and self.token_file:
-            raise ValueError("username and token_file exclude each other")
-        return self
 
 
 class Line(NamedTuple):
@@ -89,10 +72,7 @@ class Line(NamedTuple):
 async def open_nozzle(config: Config) -> AsyncIterator[Write]:
     """Give the `write` of a Loki."""
     headers = {"X-Scope-OrgID": config.tenant} if config.tenant else {}
-    if config.token_file:
-        headers["Authorization"] = f"Bearer {read_secret(config.token_file)}"
-    credentials = (config.username, read_secret(config.password_file)) if config.password_file else None
-    async with open_http(config, headers=headers, credentials=credentials) as sink:
+    async with open_http(config, headers=headers) as sink:
 
         async def write(batch: Batch) -> None:
             made = ((index, line_of(envelope, config)) for index, envelope in enumerate(batch))

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 
 from envelope import kernel
+from envelope.wire import fields
 from nozzles.books import dropped, held
 from nozzles.runner.delivery import Delivery
 from nozzles.runner.gathering import Gathering
 from nozzles.runner.intake import Intake
+from nozzles.runner.source import Connections
 from plumbing.backlog import Backlog
-from plumbing.egress_client import Dopplers
 from plumbing.metrics import Metrics
 from plumbing.self_metrics import SelfMetrics
 
@@ -27,13 +28,14 @@ class Parts:
     gathering: Gathering
     backlog: Backlog
     delivery: Delivery
-    dopplers: Dopplers
+    connections: Connections
 
     @property
     def lag_s(self) -> float:
         """How old the first of the batch is that the sink is to take now, by its own time; 0 when none waits."""
-        first = next(iter(kernel.spans(self.delivery.oldest)), None)
-        timestamp_ns = first[4] if first else 0
+        batch = self.delivery.oldest
+        first = next(fields(batch), None)
+        timestamp_ns = kernel.spans(batch[first.start : first.end])[0][4] if first else 0
         return max(time.time() - timestamp_ns / 1e9, 0.0) if timestamp_ns > 0 else 0.0
 
 
@@ -49,11 +51,12 @@ def expose(metrics: Metrics, parts: Parts) -> None:
     )
     metrics.counter(f"{_ROOM}_envelopes_recovered_total", "Found in the spool at the start.", lambda: backlog.recovered)
     metrics.counter(f"{_ROOM}_envelopes_delivered_total", "Envelopes that the sink took.", lambda: backlog.delivered)
+    metrics.counter(f"{_ROOM}_envelopes_skipped_total", "Those with no form at the sink.", lambda: backlog.skipped)
     metrics.counter(
         f"{_ROOM}_envelopes_dropped_total",
         "Envelopes that did not get into the sink, by reason.",
         lambda: {
-            ("malformed",): float(counts.malformed),
+            ("malformed",): float(counts.fed_malformed),
             **{(reason,): float(count) for reason, count in dropped(backlog, delivery).items()},
         },
         labels=("reason",),
@@ -66,17 +69,19 @@ def expose(metrics: Metrics, parts: Parts) -> None:
 
 def _expose_attempts(metrics: Metrics, parts: Parts) -> None:
     """Register those of the connections on either side."""
-    counts, dopplers = parts.delivery.counts, parts.dopplers
+    counts, connections = parts.delivery.counts, parts.connections
     metrics.counter(f"{_ROOM}_retries_total", "Attempts after a failed one.", lambda: counts.retries)
     metrics.counter(
         f"{_ROOM}_errors_total",
-        "Failed attempts: unavailable, timeout, refused, failed.",
+        "Failed attempts: unavailable, denied, timeout, refused, failed.",
         lambda: {(kind,): float(count) for kind, count in counts.errors.items()},
         labels=("kind",),
     )
     metrics.gauge(f"{_ROOM}_last_error_time", "Unix time of the last; 0: none.", lambda: counts.last_error_at)
-    metrics.counter(f"{_ROOM}_doppler_connects_total", "Streams opened at Dopplers.", lambda: dopplers.connects)
-    metrics.counter(f"{_ROOM}_doppler_disconnects_total", "Streams at Dopplers ended.", lambda: dopplers.disconnects)
+    metrics.counter(
+        f"{_ROOM}_doppler_connects_total", "Streams opened, whatever the source.", lambda: connections.connects
+    )
+    metrics.counter(f"{_ROOM}_doppler_disconnects_total", "Those that ended.", lambda: connections.disconnects)
 
 
 def make_self_metrics(name: str, parts: Parts) -> SelfMetrics:

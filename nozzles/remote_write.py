@@ -2,10 +2,11 @@
 
 In:    counters and gauges.
 Out:   POST of a `prometheus.WriteRequest`, snappy over protobuf.
-Drops: samples that the receiver refuses, counted. Logs, timers and events have no samples and are left out.
+Drops: samples that the receiver refuses, counted. Logs, timers and events have no samples and are skipped.
 
-The samples of a series are sent in the order of their times, of two at the same millisecond the last. A receiver that
-refuses samples that are out of order says so of a whole request, though it may have taken the others.
+At least once: the same sample twice is one, to most receivers. The samples of a series are sent in the order of their
+times, of two at the same millisecond the last. A receiver that refuses samples that are out of order says so of a whole
+request, though it may have taken the others.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ class Batch:
     """The same in every attempt, also by another process, for kinds that deliver exactly once; else empty."""
     refused: dict[str, int] = field(default_factory=dict)
     """Envelopes that the sink will never take, by reason: see `refuse`."""
+    skipped: int = 0
+    """Envelopes that have no form at the sink: see `skip`."""
     _envelopes: tuple[Envelope, ...] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -45,6 +47,13 @@ class Batch:
         """Say that the sink takes all but `count` of these, and never will: they are dropped, and counted."""
         self.refused[reason] = self.refused.get(reason, 0) + count
 
+    def skip(self, count: int) -> None:
+        """Say that `count` of these have no form at the sink, like a log where only metrics go: no loss, but counted.
+
+        As with `refuse`, what is said in an attempt counts once, for what the attempt does not leave to the next.
+        """
+        self.skipped += count
+
 
 Write: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Returns when the batch is safe."""
@@ -62,8 +71,15 @@ class SinkUnavailable(Exception):
         self.left = left
 
 
+class SinkDenied(SinkUnavailable):
+    """The sink does not let us in, which somebody can mend: the message says what, and never the secret itself.
+
+    It is tried again like `SinkUnavailable`, with the nozzle opened anew, so that a mended file is read.
+    """
+
+
 class SinkRefused(Exception):
-    """The sink will never take this batch: it is dropped, and counted under `reason`."""
+    """The sink will never take this batch, but for what is skipped: it is dropped, and counted under `reason`."""
 
     def __init__(self, message: str, *, reason: str = "refused") -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
 """Wire one nozzle together: the firehose in, a sink out.
 
-In:    batches from every Doppler, one subscription; what is in the spool from the last time.
+In:    batches from every Doppler, one subscription, or the v1 firehose; what is in the spool from the last time.
 Out:   batches to the sink, one at a time, in order, until each is safe.
 Drops: the oldest in the spool when it is full; what the sink says it will never take. An arrival is confirmed when the
        batch it is in is on disk, delivered or dropped; until then it stays with its Doppler.
@@ -19,28 +19,22 @@ from typing import Any
 import structlog
 import trio
 
-from envelope.kinds import Kind
-from envelope.selectors import make_request
 from nozzles.books import account
 from nozzles.config import Config
-from nozzles.filters import make_filter
 from nozzles.found import load_kind
 from nozzles.metrics import Parts, expose, make_self_metrics
-from nozzles.runner.batcher import Batcher, Piece
+from nozzles.runner.batcher import Batcher
 from nozzles.runner.confirmations import Confirmations, confirm_all
-from nozzles.runner.crossing import Crossing
 from nozzles.runner.delivery import Delivery
+from nozzles.runner.firehose import FirehoseSource
 from nozzles.runner.gathering import Gathering
-from nozzles.runner.intake import Intake, Step
 from nozzles.runner.journal import Journal, Journaled, marks_in
-from nozzles.runner.recognise import Memory
+from nozzles.runner.source import DopplerSource, Source
 from nozzles.sdk import NozzleKind
-from nozzles.transforms import make_transforms
 from plumbing.admin import start_admin
 from plumbing.agent_link import report_through_agent
 from plumbing.backlog import Backlog, Mode
 from plumbing.config import ConfigError
-from plumbing.egress_client import Dopplers
 from plumbing.grpc_client import Backoff
 from plumbing.island import Island, open_island
 from plumbing.ledger import Incarnation
@@ -49,9 +43,6 @@ from plumbing.metrics import Metrics
 from plumbing.spool import Spool, SpoolBusy
 
 log = structlog.get_logger(__name__)
-
-_CROSSING_PIECES = 10_000
-"""Arrivals on their way from the island to trio; their bytes are bounded by the windows of their streams."""
 
 
 async def serve(
@@ -66,32 +57,32 @@ async def serve(
     kind = kind or load_kind(config.kind or config.name)
 
     async with open_island() as island, _open_backlog(config, kind) as kept, trio.open_nursery() as background:
-        parts, backlog = _assemble(config, kind, island, kept), kept.backlog
+        source, backlog = _make_source(config, island, kept), kept.backlog
+        parts = _assemble(config, kind, island, kept, source)
         metrics = Metrics()
         expose(metrics, parts)
 
         async def books() -> dict[str, Any]:
             sink = account(config.name, parts.gathering, backlog, parts.delivery.counts)
-            return incarnation.book([await island.call(parts.intake.account), sink])
+            return incarnation.book([await source.account(), sink])
 
         async with trio.open_nursery() as spilling:
             await spilling.start(backlog.run)
             async with trio.open_nursery() as flow:
                 flow.start_soon(parts.delivery.run)
                 flow.start_soon(_gather, parts.gathering, backlog)
-                await island.call(parts.intake.subscribe, parts.dopplers, _request(config))
+                await source.open(flow)
                 admin = await start_admin(background, config, metrics, books)
                 report_through_agent(background, island, config, make_self_metrics(config.name, parts))
                 task_status.started({"admin": admin})
 
                 await stop.wait()
                 flow.cancel_scope.deadline = trio.current_time() + config.drain_grace_s
-                await island.call(parts.intake.close)
+                await source.stop()
                 parts.gathering.close()
             spilling.cancel_scope.cancel()  # what is still held goes to disk, and is confirmed
 
-        await island.run(parts.intake.unsubscribe)
-        await island.run(parts.dopplers.close)
+        await source.close()
         background.cancel_scope.cancel()
 
 
@@ -100,10 +91,15 @@ async def _gather(gathering: Gathering, backlog: Backlog) -> None:
     backlog.close()
 
 
-def _assemble(config: Config, kind: NozzleKind, island: Island, kept: Kept) -> Parts:
-    backlog, dopplers = kept.backlog, Dopplers(config.doppler_addresses, config.tls, random.Random())
-    memory = Memory(kept.marks, lambda: dopplers.connects) if kept.journal else None
-    crossing: Crossing[Piece] = Crossing(island, _CROSSING_PIECES)
+def _make_source(config: Config, island: Island, kept: Kept) -> Source:
+    known = kept.marks if kept.journal else None
+    if config.source == "websocket":
+        return FirehoseSource(config, known)
+    return DopplerSource(config, island, known)
+
+
+def _assemble(config: Config, kind: NozzleKind, island: Island, kept: Kept, source: Source) -> Parts:
+    backlog = kept.backlog
     batcher = Batcher(
         max_envelopes=config.batch_max_envelopes, max_bytes=config.batch_max_bytes, max_age_s=config.batch_max_age_s
     )
@@ -115,26 +111,12 @@ def _assemble(config: Config, kind: NozzleKind, island: Island, kept: Kept) -> P
         write_timeout_s=config.write_timeout_s,
     )
     return Parts(
-        intake=Intake(crossing, _steps(config), memory),
-        gathering=Gathering(crossing, batcher, backlog, Confirmations(partial(island.post, confirm_all))),
+        intake=source.intake,
+        gathering=Gathering(source.crossing, batcher, backlog, Confirmations(partial(island.post, confirm_all))),
         backlog=backlog,
         delivery=delivery,
-        dopplers=dopplers,
+        connections=source.connections,
     )
-
-
-def _steps(config: Config) -> list[Step]:
-    """Name what is done to each batch: nothing at all, if nothing was asked for."""
-    steps: list[Step] = []
-    if (keep := make_filter(config.filter)) is not None:
-        steps.append(lambda batch, _: keep(batch))
-    if config.transforms:
-        steps.append(make_transforms(config.transforms))
-    return steps
-
-
-def _request(config: Config) -> bytes:
-    return make_request(Kind.TYPED, shard_id=config.subscription, deterministic_name=config.deterministic_name)
 
 
 @dataclass(slots=True)

@@ -5,9 +5,11 @@ Out:   POST /services/collector/event, JSON objects one behind the other.
 Drops: events that the collector finds invalid, and bodies it refuses, counted.
 
 A log becomes an event whose text is its payload, an event envelope one of `title` and `body`; counters (their total),
-gauges, and timers (milliseconds) become metrics. Left out is what Splunk has no form for: blank lines, numbers that
-are not finite, envelopes without a message. When one event of a request is invalid, the others are sent again without
-it: those before it may then be there twice.
+gauges, and timers (milliseconds) become metrics. Skipped is what Splunk has no form for: blank lines, numbers that
+are not finite, envelopes without a message.
+
+At least once: what comes again is there twice. When one event of a request is invalid, the others are sent again
+without it: those before it may then be there twice.
 """
 
 from __future__ import annotations
@@ -17,24 +19,25 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, Log
 from nozzles.http_sink import (
+    AUTHORIZATION,
     HttpRefused,
     HttpSettings,
     HttpSink,
     Item,
     Outcome,
+    SecretHeader,
     deliver,
     envelopes,
     grouped,
     open_http,
 )
 from nozzles.sdk import Batch, NozzleKind, Write
-from nozzles.secret_files import read_secret
 
 _PATH = "/services/collector/event"
 _INCORRECT_INDEX = 7
@@ -45,8 +48,10 @@ _NS_PER_MS = 1_000_000
 class Config(HttpSettings):
     """The settings of a Splunk HTTP Event Collector; `url` is its scheme, host and port."""
 
+    secret_headers: ClassVar = {"token_file": SecretHeader(AUTHORIZATION, "Splunk")}
+
     token_file: Path
-    """File of the collector's token."""
+    """File of the collector's token (mode 0600)."""
 
     index: str = ""
     """Index of events; empty means the token's default."""
@@ -70,7 +75,7 @@ class Config(HttpSettings):
 @asynccontextmanager
 async def open_nozzle(config: Config) -> AsyncIterator[Write]:
     """Give the `write` of a collector."""
-    async with open_http(config, headers={"Authorization": f"Splunk {read_secret(config.token_file)}"}) as sink:
+    async with open_http(config) as sink:
 
         async def write(batch: Batch) -> None:
             kinds = (event_of, metric_of) if config.metrics else (event_of,)

@@ -2,12 +2,16 @@
 
 In:    batches of any kind of envelope.
 Out:   POST requests whose body is an array of envelopes, in the JSON of `envelope.json_form`.
-Drops: bodies that are refused, counted; kept in the dead-letter file if there is one.
+Drops: bodies that are refused, counted; kept in the dead-letter file if there is one. A receiver that does not let us
+       in (401, 403) refuses nothing: bodies wait until somebody has mended that.
 
-Each request bears `X-Standpipe-Delivery`, an id that is the same when the same body comes again. With a secret it bears
-`X-Standpipe-Timestamp`, the seconds since 1970 at which it was signed, and `X-Standpipe-Signature`, which is `v1=` and
-in hexadecimal the HMAC-SHA256, under that secret, of the timestamp, a full stop, and the body before compression. A
-receiver computes the same, compares in constant time, and refuses a timestamp that is too old.
+At least once. Each request bears `X-Standpipe-Delivery`, an id by which a receiver knows a body again that comes twice;
+without `spool_mode = "always"` only one that waited on disk keeps its id.
+
+With a secret a request bears `X-Standpipe-Timestamp`, the seconds since 1970 at which it was signed, and
+`X-Standpipe-Signature`, which is `v1=` and in hexadecimal the HMAC-SHA256, under that secret, of the timestamp, a full
+stop, and the body before compression. A receiver computes the same, compares in constant time, and refuses a timestamp
+that is too old.
 """
 
 from __future__ import annotations

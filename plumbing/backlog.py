@@ -53,7 +53,7 @@ class _Waiting(NamedTuple):
 class Backlog:
     """What was put and is not done, the oldest first.
 
-    `received + recovered == delivered + refused + dropped + corrupt + held` at every moment, in envelopes.
+    `received + recovered == delivered + refused + skipped + dropped + corrupt + held` at every moment, in envelopes.
     `memory_bytes` bounds what waits in memory, each batch counting 256 bytes more than it has; a single batch larger
     than that is held alone. What is read ahead from the disk has another MiB at most, or one batch.
     """
@@ -61,7 +61,7 @@ class Backlog:
     def __init__(
         self, spool: Spool | None, *, memory_bytes: int, mode: Mode = "when_slow", patience_s: float = 0.5
     ) -> None:
-        self.received = self.delivered = self.refused = 0
+        self.received = self.delivered = self.refused = self.skipped = 0
         self.dropped = self.corrupt = self.on_disk = self.recovered = 0
         self._spool = spool
         self._memory_bytes = memory_bytes
@@ -69,7 +69,7 @@ class Backlog:
         self._patience_s = patience_s
         self._memory: deque[_Waiting] = deque()
         self._memory_size = self._memory_held = 0
-        self._disk_bytes = 0
+        self._disk_bytes = self._adrift = 0
         self._ahead: deque[Entry] = deque()
         """Read from the disk, and not asked for yet."""
         self._unread = spool is not None and spool.held_bytes + spool.held > 0
@@ -85,7 +85,7 @@ class Backlog:
     @property
     def held(self) -> int:
         """Envelopes that are not done, in memory and on disk."""
-        return self._memory_held + self.on_disk
+        return self._memory_held + self._adrift + self.on_disk
 
     @property
     def held_bytes(self) -> int:
@@ -132,8 +132,8 @@ class Backlog:
                 await self._news.park()
         return self._current
 
-    async def done(self, entry: Entry, refused: int = 0) -> None:
-        """Let go of what `next` returned: it was delivered, but for `refused` envelopes of it."""
+    async def done(self, entry: Entry, refused: int = 0, skipped: int = 0) -> None:
+        """Let go of what `next` returned: it was delivered, but for `refused` and `skipped` envelopes of it."""
         if entry is not self._current:
             raise ValueError("only what `next` returned can be done, and once")
         with trio.CancelScope(shield=True):  # what was delivered is counted, and does not come again
@@ -148,8 +148,10 @@ class Backlog:
                 else:
                     counted = 0  # it was lost on disk, and counted there
                 refused = min(refused, counted)
+                skipped = min(skipped, counted - refused)
                 self.refused += refused
-                self.delivered += counted - refused
+                self.skipped += skipped
+                self.delivered += counted - refused - skipped
                 self._current = None
         self._after_progress()
 
@@ -274,7 +276,8 @@ class Backlog:
 
     def _look(self, spool: Spool) -> None:
         self.dropped, self.corrupt = spool.dropped_total, spool.corrupt_total
-        self.on_disk, self._disk_bytes = spool.held, spool.held_bytes
+        self._adrift, self._disk_bytes = spool.adrift, spool.held_bytes
+        self.on_disk = spool.held - spool.adrift
 
     def _after_progress(self) -> None:
         self._news.unpark_all()

@@ -54,6 +54,10 @@ class Island:
         """Run a plain function on the island soon, without waiting."""
         self._loop.call_soon_threadsafe(function, *args)
 
+    def later(self, delay_s: float, function: Callable[..., object], *args: Any) -> None:
+        """From the island: run a plain function there after a while."""
+        self._loop.call_later(delay_s, function, *args)
+
     def to_trio(self, function: Callable[..., object], *args: Any) -> None:
         """From the island: run a plain function on the trio thread soon. Nothing happens once trio has ended."""
         try:

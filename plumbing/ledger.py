@@ -11,12 +11,17 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+SINK: Literal["sink"] = "sink"
+"""Kind of the account of what goes from here to the outside, for good."""
+PART: Literal["part"] = "part"
+"""Kind of an account that is shown beside one of which it is a part: whoever adds up accounts leaves it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One balance, in envelopes: `received == delivered + sum(dropped) + held + in_flight`.
+    """One balance, in envelopes: `received == delivered + sum(dropped) + skipped + held + in_flight`.
 
     `held` waits in our buffers; `in_flight` was sent and not acknowledged yet. `skipped` envelopes are no loss:
     they have no form on the reader's wire, or the reader did not ask for them, or a newer one tells more.
@@ -36,6 +41,9 @@ class Account:
     outside: int = 0
     """Exchanged with strangers, who keep no books: some of a subscription's `delivered`, of a door's or a reader's
     `received`."""
+
+    on_disk: int = 0
+    """Of `held` and `in_flight`, what outlives the process: the next one receives it from there."""
 
     @property
     def balance(self) -> int:
@@ -65,6 +73,7 @@ def total(account: str, kind: str, parts: Sequence[Account]) -> Account:
         in_flight=sum(part.in_flight for part in parts),
         returned=sum(part.returned for part in parts),
         outside=sum(part.outside for part in parts),
+        on_disk=sum(part.on_disk for part in parts),
     )
 
 

@@ -4,9 +4,9 @@ In:    batches.
 Out:   PackedForward messages over TCP or TLS, each acknowledged by the receiver; events of a tag stay in order.
 Drops: nothing.
 
-A batch is safe when the receiver has acknowledged every chunk of it: it may be there twice when an acknowledgement was
-lost. A receiver that never acknowledges (Fluentd and Fluent Bit do when asked, as they are here) is tried again and
-again.
+At least once. A batch is safe when the receiver has acknowledged every chunk of it: it may be there twice when an
+acknowledgement was lost. A receiver that never acknowledges (Fluentd and Fluent Bit do when asked, as they are here) is
+tried again and again.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from nozzles.fluent.config import Config
 from nozzles.fluent.connection import Connection, ConnectionLost
 from nozzles.fluent.events import chunks_of
 from nozzles.fluent.handshake import Credentials, HandshakeFailed
-from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
+from nozzles.sdk import Batch, NozzleKind, SinkDenied, SinkUnavailable, Write
 from nozzles.secret_files import read_secret
 
 __all__ = ["Config", "kind", "open_nozzle"]
 
 _TROUBLE = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.TooSlowError, ConnectionLost, HandshakeFailed)
+_REMEDY = "mend hostname, shared_key_file, user and password_file, or what the receiver has of them"
 
 
 @asynccontextmanager
@@ -49,6 +50,8 @@ async def open_nozzle(config: Config) -> AsyncIterator[Write]:
         except* _TROUBLE as group:
             problem = _first(group)
             left = batch.only(set(range(batch.count)) - set(safe))
+            if isinstance(problem, HandshakeFailed):
+                raise SinkDenied(f"{config.address}: {problem}; {_REMEDY}", left=left) from problem
             raise SinkUnavailable(f"{config.address}: {problem}", left=left) from problem
         finally:
             if connection is not None and not done:

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
 
 
@@ -64,6 +65,5 @@ class Config(Section):
             raise ValueError("user and password_file are given together or not at all")
         if self.user and not self.shared_key_file:
             raise ValueError("user needs shared_key_file: names are asked for within the handshake")
-        if self.tls_cert and not self.tls_ca:
-            raise ValueError("tls_cert needs tls_ca")
+        check_pair(self)
         return self

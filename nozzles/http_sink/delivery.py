@@ -2,7 +2,7 @@
 
 In:    what each envelope is in the form of a sink, and how one body is sent.
 Out:   the bodies, one after the other.
-Drops: what the sink refuses, counted in the batch.
+Drops: what the sink refuses, counted in the batch; what is in no body has no form at the sink, and is skipped.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Outcome:
     """Groups to be sent right now."""
     left: Sequence[Item] = ()
     """To be sent another time."""
+    trouble: SinkUnavailable | None = None
+    """Why, if the sink says so."""
 
 
 Send: TypeAlias = Callable[[Sequence[Item]], Awaitable[Outcome | None]]
@@ -69,20 +71,25 @@ def grouped(
 async def deliver(batch: Batch, groups: Iterable[Sequence[Item]], send: Send, *, comes_whole: bool = False) -> None:
     """Send groups of items one after the other, up to the first that finds the sink unavailable.
 
-    What is refused is counted in the batch; when that is all of it, `SinkRefused` is raised instead. A group that is
-    too large is tried in halves. When something is left, `SinkUnavailable` says what; with `comes_whole` it names
-    nothing, and nothing is counted as refused yet: the whole batch is expected again.
+    What is refused is counted in the batch; when that is all of it, `SinkRefused` is raised instead. What stands in no
+    group, and is not refused already, is skipped. A group that is too large is tried in halves. When something is
+    left, `SinkUnavailable` says what; with `comes_whole` it names nothing, and nothing is counted yet: the whole batch
+    is expected again.
     """
     delivery = _Delivery(deque(groups))
+    formless = len(batch) - sum(batch.refused.values()) - sum(map(envelopes, delivery.waiting))
     while delivery.waiting and not delivery.left:
         await delivery.send_next(send)
     items = [*delivery.left, *(item for group in delivery.waiting for item in group)]
     left = [index for item in items for index in item.indexes]
+    trouble = delivery.trouble or SinkUnavailable(f"the sink had no room for {len(left)} envelopes")
     if left and comes_whole:
-        raise SinkUnavailable(delivery.why(len(left)), retry_after_s=delivery.retry_after_s)
+        raise trouble
+    batch.skip(formless)
     delivery.count_refused(batch)
     if left:
-        raise SinkUnavailable(delivery.why(len(left)), retry_after_s=delivery.retry_after_s, left=batch.only(left))
+        trouble.left = batch.only(left)
+        raise trouble
 
 
 def envelopes(items: Iterable[Item]) -> int:
@@ -98,11 +105,7 @@ class _Delivery:
         self.left: Sequence[Item] = ()
         self.refused: Counter[str] = Counter()
         self.refusal: SinkRefused | None = None
-        self.unavailable: SinkUnavailable | None = None
-
-    @property
-    def retry_after_s(self) -> float | None:
-        return self.unavailable.retry_after_s if self.unavailable else None
+        self.trouble: SinkUnavailable | None = None
 
     async def send_next(self, send: Send) -> None:
         group = self.waiting.popleft()
@@ -116,19 +119,15 @@ class _Delivery:
             self.refusal = error
             outcome = Outcome({error.reason: envelopes(group)})
         except SinkUnavailable as error:
-            self.unavailable = error
-            outcome = Outcome(left=group)
+            outcome = Outcome(left=group, trouble=error)
         self.refused.update(outcome.refused)
-        self.left = outcome.left
+        self.left, self.trouble = outcome.left, outcome.trouble
         self.waiting.extendleft(reversed(outcome.again))
 
-    def why(self, left: int) -> str:
-        return str(self.unavailable or f"the sink had no room for {left} envelopes")
-
     def count_refused(self, batch: Batch) -> None:
-        """Count in the batch what was refused; raise what the sink said when that is everything."""
+        """Count in the batch what was refused; raise what the sink said when that is all that is not skipped."""
         count = self.refused.total()
-        if self.refusal and count == len(batch):
+        if self.refusal and self.refused[self.refusal.reason] == len(batch) - batch.skipped:
             raise self.refusal
         for reason, of_these in self.refused.items():
             batch.refuse(of_these, reason)

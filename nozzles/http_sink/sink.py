@@ -19,8 +19,9 @@ import httpx
 import trio
 import zstandard
 
+from nozzles.http_sink.credentials import read_credentials
 from nozzles.http_sink.settings import HttpSettings
-from nozzles.sdk import SinkRefused, SinkUnavailable
+from nozzles.sdk import SinkDenied, SinkRefused, SinkUnavailable
 from plumbing.tls import client_context
 
 MAX_ANSWER_BYTES = 1 << 20
@@ -33,7 +34,7 @@ _IN_A_THREAD_BYTES = 64 << 10  # a body of this size or more is compressed besid
 _OF_THE_TRANSFER = frozenset(("content-encoding", "content-length", "transfer-encoding"))
 _TIMED_OUT = 408
 _TOO_LARGE = 413
-_DENIED = (401, 403, 407)
+_DENIED = (401, 403, 407)  # by somebody who can be told who we are, or to let us in
 _LATER = (429, 503)  # with a word on when
 
 
@@ -41,8 +42,7 @@ class HttpRefused(SinkRefused):
     """The sink answered that it will never take a body: `status`, and the beginning of `answer`."""
 
     def __init__(self, message: str, status: int, answer: bytes) -> None:
-        reason = "too_large" if status == _TOO_LARGE else "denied" if status in _DENIED else "refused"
-        super().__init__(message, reason=reason)
+        super().__init__(message, reason="too_large" if status == _TOO_LARGE else "refused")
         self.status = status
         self.answer = answer
 
@@ -50,10 +50,11 @@ class HttpRefused(SinkRefused):
 class HttpSink:
     """Posts bodies to one sink, over connections that are kept open between them."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: HttpSettings, secrets: Iterable[str]) -> None:
+    def __init__(self, client: httpx.AsyncClient, settings: HttpSettings, secrets: Iterable[str], remedy: str) -> None:
         self._client = client
         self._settings = settings
         self._url = httpx.URL(settings.url).copy_with(username=None, password=None)
+        self._remedy = remedy
         self._secrets = sorted({one for one in secrets if len(one) >= _SECRET_CHARACTERS}, key=len, reverse=True)
 
     async def post(
@@ -68,7 +69,8 @@ class HttpSink:
         """Post `body`, compressed as the settings say, to the URL followed by `path`.
 
         Returns a 2xx with its content. Raises `SinkUnavailable` where another time is better: 408, 429, 5xx, no
-        answer in time, half of one. Raises `HttpRefused` for every other answer, in the sink's own words.
+        answer in time, half of one; and `SinkDenied` for 401, 403 and 407. Raises `HttpRefused` for every other
+        answer, in the sink's own words.
         """
         sent = {"Content-Type": content_type, **(headers or {})}
         if self._settings.compression != "none":
@@ -77,6 +79,10 @@ class HttpSink:
         response = await self._exchange(body, self._target(path, query), sent)
         self._judge(response)
         return response
+
+    def denied(self, what: str) -> SinkDenied:
+        """Make the error that says which settings to look at, since the sink said `what`."""
+        return SinkDenied(f"{what}; {self._remedy}")
 
     def say(self, answer: bytes) -> str:
         """Return the first characters of an answer on one line, without anything secret that it repeats."""
@@ -118,6 +124,8 @@ class HttpSink:
             raise SinkUnavailable(message, retry_after_s=retry_after_s(response.headers.get("retry-after", ""), now))
         if status == _TIMED_OUT or response.is_server_error:
             raise SinkUnavailable(message)
+        if status in _DENIED:
+            raise self.denied(message)
         raise HttpRefused(message, status, response.content)
 
 
@@ -143,33 +151,31 @@ async def open_http(
     settings: HttpSettings,
     *,
     headers: Mapping[str, str] | None = None,
-    credentials: tuple[str, str] | None = None,
     secrets: Iterable[str] = (),
 ) -> AsyncIterator[HttpSink]:
     """Give a sink for the time of the block; nothing is dialled yet.
 
-    `headers` go with every request; `credentials` are a user's name and password, and win over those in the URL. All
-    of these, and `secrets`, are cut out of what is told of the sink's answers.
+    `headers` go with every request, and so does what the settings say of us. These, and `secrets`, are cut out of what
+    is told of the sink's answers.
     """
-    url = httpx.URL(settings.url)
-    if credentials is None and url.userinfo:
-        credentials = url.username, url.password
-    hidden = [*secrets, *(credentials or ())[1:], *url.params.values()]
-    for value in [*(headers or {}).values(), *settings.headers.values()]:
-        hidden += [value, value.rpartition(" ")[2]]
+    credentials = read_credentials(settings)
+    sent = httpx.Headers(
+        {
+            "User-Agent": "standpipe",
+            "Accept-Encoding": "identity",  # so that the bound on what is read is one on what it takes
+        }
+    )
+    for more in (settings.headers, headers or {}, credentials.headers):
+        sent.update(more)
     async with httpx.AsyncClient(
         verify=_trust(settings),
         trust_env=False,
         timeout=None,  # noqa: S113 - one deadline for everything is set with each request
-        auth=httpx.BasicAuth(*credentials) if credentials else None,
-        headers={
-            "User-Agent": "standpipe",
-            "Accept-Encoding": "identity",  # so that the bound on what is read is one on what it takes
-            **settings.headers,
-            **(headers or {}),
-        },
+        headers=sent,
     ) as client:
-        yield HttpSink(client, settings, hidden)
+        yield HttpSink(
+            client, settings, [*secrets, *credentials.secrets, *(headers or {}).values()], credentials.remedy
+        )
 
 
 def retry_after_s(header: str, now: datetime) -> float | None:

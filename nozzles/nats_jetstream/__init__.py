@@ -4,10 +4,10 @@ In:    batches; with an id, each message is named `<id>-<place in the batch>`.
 Out:   messages of a JetStream stream, in order, each acknowledged by it.
 Drops: what is larger than a message may be, and what cannot be written as JSON: both are refused.
 
-A batch with an id is there exactly once as long as it is safe within the stream's duplicate window (two minutes unless
-the stream says otherwise): a message whose `Nats-Msg-Id` the stream has seen within it is acknowledged and not stored
-again. A retry after that, or a batch without an id, may be there twice. Nothing is lost: a batch is safe when the
-stream has acknowledged every message of it.
+Exactly once, with a spool: a batch with an id is there once as long as it is safe within the stream's duplicate window
+(two minutes unless the stream says otherwise): a message whose `Nats-Msg-Id` the stream has seen within it is
+acknowledged and not stored again. A retry after that, or a batch without an id, may be there twice. Nothing is lost: a
+batch is safe when the stream has acknowledged every message of it.
 """
 
 from __future__ import annotations

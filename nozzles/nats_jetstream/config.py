@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from nozzles.messages import Format
+from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
 
 
@@ -74,6 +75,5 @@ class Config(Section):
             raise ValueError("user and password_file are given together or not at all")
         if sum(map(bool, (self.credentials_file, self.token_file, self.user))) > 1:
             raise ValueError("credentials_file, token_file and user exclude each other")
-        if self.tls_cert and not self.tls_ca:
-            raise ValueError("tls_cert needs tls_ca")
+        check_pair(self)
         return self

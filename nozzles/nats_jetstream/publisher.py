@@ -19,11 +19,13 @@ from nats.js.errors import NotFoundError
 
 from nozzles.messages import Message, messages_of
 from nozzles.nats_jetstream.config import Config
-from nozzles.sdk import Batch, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkUnavailable
 
 log = structlog.get_logger(__name__)
 
 _TOO_LARGE = 10054  # the API's error for a message beyond the stream's own max_msg_size
+_DENIED = "Authorization Violation"  # as the server says it
+_REMEDY = "mend credentials_file, token_file, or user and password_file, or what the server lets us do"
 _CLOSING_S = 1.0  # a server that hangs keeps a connection from being closed politely
 _MOST_SOURCE_CHARACTERS = 200  # of a subject, which is bounded by the server's control line of 4 KiB
 
@@ -57,7 +59,10 @@ class Publisher:
                 link = await self._linked()
         except Exception as error:
             await self.close()
-            raise SinkUnavailable(f"cannot connect to NATS: {type(error).__name__}: {error}") from error
+            message = f"cannot connect to NATS: {type(error).__name__}: {error}"
+            if _DENIED in str(error):
+                raise SinkDenied(f"{message}; {_REMEDY}") from error
+            raise SinkUnavailable(message) from error
         outcome = await link.publish(batch.id, messages)
         if outcome.unsafe and batch.id:  # the ids name places in the whole batch: it is sent again as it is
             await self.close()

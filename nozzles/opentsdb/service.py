@@ -3,7 +3,7 @@
 In:    counters, gauges and (if wished) timers.
 Out:   points, each a line or an entry of a JSON request.
 Drops: what OpenTSDB refuses, numbers it has none for, lines too long for it: all counted. Logs and events have no
-       points and are left out.
+       points and are skipped.
 """
 
 from __future__ import annotations

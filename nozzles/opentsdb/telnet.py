@@ -30,9 +30,10 @@ class Telnet:
         Raises `ConnectionError` when the peer is gone, `trio.TooSlowError` when it takes too long.
         """
         lines: list[bytes] = []
-        sent = no_number = too_long = 0
+        sent = formless = no_number = too_long = 0
         for envelope in batch:
             if (found := points(envelope, self._config)) is None:
+                formless += 1
                 continue
             own = [point.line() for point in found]
             if not own:
@@ -46,6 +47,7 @@ class Telnet:
             await self._exchange(b"".join(lines))
         refused = min(self._errors, sent)
         self._errors = 0 if self._config.confirm else self._errors - refused
+        batch.skip(formless)
         for count, reason in ((no_number, "no_number"), (too_long, "too_long"), (refused, "refused")):
             if count:
                 batch.refuse(count, reason)

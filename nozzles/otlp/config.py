@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from nozzles.http_sink import HttpSettings
+from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
 
 
@@ -40,10 +41,7 @@ class GrpcSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> GrpcSettings:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("tls_cert and tls_key are given together or not at all")
-        if self.tls_cert is not None and self.tls_ca is None:
-            raise ValueError("tls_cert needs tls_ca")
+        check_pair(self)
         if self.plaintext and (self.tls_ca or self.server_name):
             raise ValueError("plaintext goes with none of the settings of TLS")
         return self

@@ -11,7 +11,7 @@ from envelope.errors import DecodeError
 from envelope.wire import WireType, fields
 from nozzles.otlp.config import GrpcSettings
 from nozzles.otlp.signals import Signal
-from nozzles.sdk import SinkRefused, SinkUnavailable
+from nozzles.sdk import SinkDenied, SinkRefused, SinkUnavailable
 from plumbing.grpc_client import PeerUnavailable
 from plumbing.island import Island
 from plumbing.tls import TlsFiles
@@ -20,7 +20,8 @@ from plumbing.unary_client import CallFailed, Stranger, UnaryClient
 _ANSWER_BYTES = 1 << 20
 _MOST_RETRY_S = 300.0  # the longest that a collector's wish is heeded
 _RETRYABLE = frozenset(("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"))
-_DENIED = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED"))
+_DENIED = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED"))  # by somebody who can be told who we are
+_REMEDY = "mend tls_cert and tls_key, or what the collector lets us do"
 _RETRY_INFO = b"type.googleapis.com/google.rpc.RetryInfo"
 _FIRST = 1 << 3 | WireType.LENGTH_DELIMITED
 _SECOND = 2 << 3 | WireType.LENGTH_DELIMITED
@@ -56,7 +57,8 @@ class GrpcCollector:
 def judged(error: CallFailed) -> SinkUnavailable | SinkRefused:
     """Say whether to try again, as the specification of OTLP does.
 
-    A collector whose resources are exhausted says when to come again, or will not take a request this large.
+    A collector whose resources are exhausted says when to come again, or will not take a request this large. Unlike
+    there, one that does not let us in is tried again: who runs it, or us, can mend that.
     """
     message = f"{error.code}: {error}"
     wait_s = retry_after_s(error.details)
@@ -64,7 +66,7 @@ def judged(error: CallFailed) -> SinkUnavailable | SinkRefused:
         return SinkUnavailable(message, retry_after_s=wait_s)
     if error.code == "RESOURCE_EXHAUSTED":
         return SinkRefused(message, reason="too_large")
-    return SinkRefused(message, reason="denied" if error.code in _DENIED else "refused")
+    return SinkDenied(f"{message}; {_REMEDY}") if error.code in _DENIED else SinkRefused(message)
 
 
 def retry_after_s(status: bytes) -> float | None:

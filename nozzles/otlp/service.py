@@ -3,7 +3,7 @@
 In:    envelopes of any kind.
 Out:   export requests of logs, metrics and traces, over gRPC or HTTP.
 Drops: what the collector rejects, counted. Of signals that are switched off, and of timers that belong to no trace,
-       nothing is sent.
+       nothing is sent: they are skipped. A collector that does not let us in is tried again.
 """
 
 from __future__ import annotations

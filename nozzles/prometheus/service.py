@@ -1,6 +1,6 @@
 """Wire the Prometheus nozzle together: samples into the table, the table to whoever scrapes.
 
-In:    counters and gauges. Logs, timers and events have no samples and are left out.
+In:    counters and gauges. Logs, timers and events have no samples and are skipped.
 Out:   the latest value of each series, at `/metrics`.
 Drops: the series that were updated longest ago, when there are too many: counted at `/metrics`.
 """
@@ -52,8 +52,11 @@ async def open_exporter(config: Config) -> AsyncIterator[Exporter]:
     async def write(batch: Batch) -> None:
         now = trio.current_time()
         for envelope in batch:
-            for sample in samples(envelope, config.series):
+            found = list(samples(envelope, config.series))
+            for sample in found:
                 table.put(sample, now)
+            if not found:
+                batch.skip(1)
         await trio.lowlevel.checkpoint()
 
     try:

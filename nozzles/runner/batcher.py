@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from plumbing.egress_client import Arrival
+from plumbing.subscription import Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Piece:
 
     batch: bytes
     count: int
-    arrival: Arrival
+    arrival: Incoming
     mark: bytes = b""
     """By which its envelopes are known again, if their Doppler repeats them; empty when nobody needs that."""
 
@@ -25,7 +25,7 @@ class Bundle:
 
     batch: bytes
     count: int
-    arrivals: tuple[Arrival, ...]
+    arrivals: tuple[Incoming, ...]
     marks: tuple[bytes, ...]
 
 

@@ -10,23 +10,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plumbing.egress_client import Arrival
+from plumbing.subscription import Incoming
 
 
 @dataclass(slots=True, eq=False)
 class _Expected:
-    arrivals: Sequence[Arrival]
+    arrivals: Sequence[Incoming]
     safe: bool = False
 
 
 class Confirmations:
     """Keeps arrivals until they, and all before them, are safe, and hands them to `confirm` then."""
 
-    def __init__(self, confirm: Callable[[Sequence[Arrival]], None]) -> None:
+    def __init__(self, confirm: Callable[[Sequence[Incoming]], None]) -> None:
         self._confirm = confirm
         self._expected: deque[_Expected] = deque()
 
-    def expect(self, arrivals: Sequence[Arrival]) -> Callable[[], None]:
+    def expect(self, arrivals: Sequence[Incoming]) -> Callable[[], None]:
         """Put arrivals at the end of the row; call what this returns when they are safe."""
         expected = _Expected(arrivals)
         self._expected.append(expected)
@@ -42,7 +42,7 @@ class Confirmations:
             self._confirm(self._expected.popleft().arrivals)
 
 
-def confirm_all(arrivals: Sequence[Arrival]) -> None:
+def confirm_all(arrivals: Sequence[Incoming]) -> None:
     """Confirm each; on the island."""
     for arrival in arrivals:
         arrival.confirm()

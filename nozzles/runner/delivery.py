@@ -2,7 +2,7 @@
 
 In:    the oldest batch of the backlog.
 Out:   `write(batch)` of the nozzle, opened anew after what nobody expected of it.
-Drops: what the sink says it will never take, counted by reason.
+Drops: what the sink says it will never take, counted by reason. What has no form there is counted as skipped.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 import trio
 
-from nozzles.sdk import Batch, SinkRefused, SinkUnavailable, Write
+from nozzles.sdk import Batch, SinkDenied, SinkRefused, SinkUnavailable, Write
+from plumbing.config import ConfigError
 from plumbing.grpc_client import Backoff
+from plumbing.tls import TlsError
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ class Queue(Protocol):
     async def next(self) -> Any:
         """Return the oldest, a `Waiting`, without removing it; None when closed and empty."""
 
-    async def done(self, entry: Any, refused: int = 0) -> None:
+    async def done(self, entry: Any, refused: int = 0, skipped: int = 0) -> None:
         """Remove it."""
 
 
@@ -68,7 +70,7 @@ class DeliveryCounts:
     refused: Counter[str] = field(default_factory=Counter)
     """Envelopes that the sink will never take, by reason."""
     errors: Counter[str] = field(default_factory=Counter)
-    """Failed attempts: `unavailable`, `timeout`, `refused` and `failed`."""
+    """Failed attempts: `unavailable`, `denied`, `timeout`, `refused` and `failed`."""
     last_error_at: float = 0.0
     """Unix time; 0: none yet."""
 
@@ -80,6 +82,9 @@ class _Task:
     entry: Waiting
     left: Batch
     refused: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    answer: str = ""
+    """What the sink said to its refusal of all of it."""
 
 
 class Delivery:
@@ -93,7 +98,7 @@ class Delivery:
         self._backoff = backoff
         self._write_timeout_s = write_timeout_s
         self._task: _Task | None = None
-        self._away = False
+        self._trouble = ""  # the kind of the last failure; empty when the last attempt succeeded
 
     @property
     def oldest(self) -> bytes:
@@ -127,7 +132,7 @@ class Delivery:
         return self._task
 
     async def _deliver(self, task: _Task, write: Write) -> None:
-        """Try until this one is dealt with; what is neither `SinkUnavailable` nor `SinkRefused` goes to the caller."""
+        """Try until this one is dealt with; what needs the nozzle opened anew goes to the caller."""
         while task.left.count:
             attempt = Batch(task.left.data, task.left.count, task.left.id)
             try:
@@ -138,10 +143,13 @@ class Delivery:
                     case SinkRefused() as refusal:
                         self._note("refused")
                         attempt.refused = {refusal.reason: attempt.count}
+                        task.answer = str(refusal)
                         log.debug("batch_refused", sink=self._sink, reason=refusal.reason, error=str(refusal))
                     case SinkUnavailable() as trouble:
                         if trouble.left is not None:
                             self._settle(task, attempt, trouble.left)
+                        if isinstance(trouble, SinkDenied):
+                            raise
                         await self._failed(trouble)
                         continue
                     case _:
@@ -154,6 +162,9 @@ class Delivery:
         """Note what was dealt with in an attempt: everything, but for what is left of it."""
         task.left = left or Batch(b"", 0)
         room = max(attempt.count - task.left.count, 0)
+        skipped = min(attempt.skipped, room)
+        task.skipped += skipped
+        room -= skipped
         for reason, count in attempt.refused.items():
             counted = min(count, room)
             task.refused[reason] += counted
@@ -161,12 +172,13 @@ class Delivery:
 
     async def _done(self, task: _Task) -> None:
         before = self._queue.refused
-        await self._queue.done(task.entry, task.refused.total())
+        await self._queue.done(task.entry, task.refused.total(), task.skipped)
         self._task = None
         if not self._queue.refused - before:
             return  # none was, or the batch was lost on disk meanwhile, and is counted there
         for reason in task.refused.keys() - self.counts.refused.keys():
-            log.warning("sink_refuses", sink=self._sink, reason=reason, count=task.refused[reason])
+            count = task.refused[reason]
+            log.warning("sink_refuses", sink=self._sink, reason=reason, count=count, error=task.answer or None)
         self.counts.refused.update(task.refused)
 
     async def _failed(self, error: Exception) -> None:
@@ -175,10 +187,10 @@ class Delivery:
         kind = _kind_of(error)
         self._note(kind)
         self.counts.retries += 1
-        if not self._away:
-            unexpected = kind == "failed" and not isinstance(error, OSError)
+        if kind != self._trouble:
+            unexpected = kind == "failed" and not isinstance(error, OSError | ConfigError | TlsError)
             log.warning("sink_away", sink=self._sink, error=_in_words(error), exc_info=unexpected and error)
-        self._away = True
+        self._trouble = kind
         asked_s = getattr(error, "retry_after_s", None) or 0.0
         await trio.sleep(max(self._backoff.next_s(), min(asked_s, MOST_RETRY_AFTER_S)))
 
@@ -188,8 +200,8 @@ class Delivery:
 
     def _succeeded(self) -> None:
         self._backoff.reset()
-        if self._away:
-            self._away = False
+        if self._trouble:
+            self._trouble = ""
             log.info("sink_back", sink=self._sink)
 
 
@@ -202,7 +214,7 @@ def sole(error: Exception) -> Exception:
 
 def _kind_of(error: Exception) -> str:
     if isinstance(error, SinkUnavailable):
-        return "unavailable"
+        return "denied" if isinstance(error, SinkDenied) else "unavailable"
     return "timeout" if isinstance(error, trio.TooSlowError) else "failed"
 
 

@@ -1,26 +1,19 @@
-"""What comes from the Dopplers, on its way to the batcher. Lives on the island.
+"""What comes from the Dopplers, on its way to the batcher. Lives where its source does: on the island, or in trio.
 
-In:    batches of every Doppler, one subscription.
+In:    batches, checked.
 Out:   what filter and transforms leave of each, into the crossing to trio; nothing is confirmed here.
-Drops: what is no envelope, counted as malformed.
+Drops: nothing that is an envelope; what is not wanted, or came before, is counted.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-import structlog
-
-from envelope import kernel
-from envelope.errors import DecodeError
 from nozzles.runner.batcher import Piece
-from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.ledger import Account
-
-log = structlog.get_logger(__name__)
+from plumbing.subscription import Checked, FedCounts
 
 Step: TypeAlias = Callable[[bytes, int], tuple[bytes, int]]
 """Takes an admitted batch and its count, returns what it leaves of it."""
@@ -44,27 +37,17 @@ class Recognises(Protocol):
 
 
 @dataclass(slots=True)
-class IntakeCounts:
+class IntakeCounts(FedCounts):
     """What came in, in envelopes."""
 
-    fed: int = 0
-    """From the Dopplers, whether they were any good or not."""
-    fed_by_strangers: int = 0
-    """Those of them that came from Dopplers that keep no books."""
-    malformed: int = 0
     filtered: int = 0
     """Not wanted, by the filter or by a transform."""
     repeated: int = 0
     """Had come before, and were safe already."""
 
-    @property
-    def passed(self) -> int:
-        """Envelopes that went on."""
-        return self.fed - self.malformed - self.filtered - self.repeated
-
 
 class Intake:
-    """Takes batches in, checks them, and sends over what the nozzle is for."""
+    """Takes batches in, and sends over what the nozzle is for."""
 
     def __init__(self, over: Over, steps: list[Step], memory: Recognises | None = None) -> None:
         self.counts = IntakeCounts()
@@ -72,63 +55,31 @@ class Intake:
         self._steps = steps
         self._memory = memory
         self._closed = False
-        self._feeding: asyncio.Task[None] | None = None
 
-    def subscribe(self, dopplers: Dopplers, request: bytes) -> None:
-        """Read from every Doppler, until `unsubscribe`."""
-        self._feeding = asyncio.ensure_future(Feed(dopplers, request, self._relay).run())
-        self._feeding.add_done_callback(_complain)
+    async def take(self, checked: Checked) -> None:
+        """Send what is wanted of it over, when there is room; once closed, do nothing."""
+        await self._over.room()
+        if not self._closed:
+            self._over.put(self._piece(checked))
 
     def close(self) -> None:
         """Take nothing more in: what comes now stays with its Doppler. What came before can still be confirmed."""
         self._closed = True
 
-    async def unsubscribe(self) -> None:
-        """Read no more, and let the Dopplers know what was confirmed."""
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.wait([self._feeding])
-
     def account(self) -> Account:
         """Show the books of the subscription."""
-        counts = self.counts
-        return Account(
-            account="dopplers",
-            kind="reader",
-            received=counts.fed,
-            delivered=counts.passed,
-            skipped=counts.malformed + counts.filtered + counts.repeated,
-            outside=counts.fed_by_strangers,
-        )
+        return self.counts.account(unwanted=self.counts.filtered + self.counts.repeated)
 
-    async def _relay(self, arrival: Arrival) -> None:
-        await self._over.room()
-        if not self._closed:
-            self._over.put(self._piece(arrival))
-
-    def _piece(self, arrival: Arrival) -> Piece:
+    def _piece(self, checked: Checked) -> Piece:
         counts, mark = self.counts, b""
-        try:
-            batch, count, _, malformed = kernel.admit(arrival.batch)
-        except DecodeError:
-            batch, count, malformed = b"", 0, 1
-        if malformed:
-            log.warning("malformed_envelopes_skipped", count=malformed, size=len(arrival.batch))
-        counts.fed += count + malformed
-        counts.fed_by_strangers += 0 if arrival.is_kept else count + malformed
-        counts.malformed += malformed
+        counts.note(checked)
+        batch, count = checked.batch, checked.count
         if self._memory:
-            came = count
             batch, count, mark = self._memory.new_part(batch, count)
-            counts.repeated += came - count
-        admitted = count
+            counts.repeated += checked.count - count
+        fresh = count
         for step in self._steps:
             if count:
                 batch, count = step(batch, count)
-        counts.filtered += admitted - count
-        return Piece(batch, count, arrival, mark)
-
-
-def _complain(feeding: asyncio.Task[None]) -> None:
-    if not feeding.cancelled() and feeding.exception() is not None:
-        log.error("feed_failed", exc_info=feeding.exception())
+        counts.filtered += fresh - count
+        return Piece(batch, count, checked.arrival, mark)

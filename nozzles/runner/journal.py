@@ -72,12 +72,12 @@ class Journaled:
         """Return the oldest."""
         return await self._backlog.next()
 
-    async def done(self, entry: Any, refused: int = 0) -> None:
+    async def done(self, entry: Any, refused: int = 0, skipped: int = 0) -> None:
         """Write its marks down, and let go of it."""
         with trio.CancelScope(shield=True):
             if entry.marks:
                 await trio.to_thread.run_sync(self._write_down, entry.marks)
-            await self._backlog.done(entry, refused)
+            await self._backlog.done(entry, refused, skipped)
 
     def _write_down(self, marks: Sequence[bytes]) -> None:
         try:

@@ -1,1 +1,1 @@
-"""What the commands share that read a stream: the WebSocket, what is shown of it, and how it ends."""
+"""What the commands share that read a stream: where it is, what is shown of it, and how it ends."""

@@ -17,6 +17,7 @@ import httpx
 import orjson
 import trio
 
+from plumbing.reasons import reason
 from plumbing.tls import TlsError, client_context
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
 from standpipe.reading.log_cache_answers import (
@@ -34,7 +35,6 @@ from standpipe.reading.log_cache_answers import (
     words_of,
 )
 from standpipe.reading.server_sent_events import EventParser
-from standpipe.reasons import reason
 from standpipe.system import System
 
 NAME = "log_cache.rest"

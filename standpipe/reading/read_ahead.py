@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 import trio
 
+from plumbing.websocket_conversation import StreamError
 from standpipe.errors import CommandFailed
-from standpipe.reading.websocket_conversation import StreamError
 
 MAX_WAITING_BYTES = 16 << 20
 PATIENCE_S = 10.0

@@ -14,13 +14,12 @@ import typer
 
 from plumbing.config import parse_listen
 from plumbing.tls import TlsError, client_context
+from plumbing.websocket_conversation import StreamEnded, StreamError, StreamRefused, StreamUnavailable
+from plumbing.websocket_reader import ServerNotTrusted, Source, follow, read
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
-from standpipe.reading.websocket_conversation import StreamEnded, StreamRefused, StreamUnavailable
-from standpipe.reading.websocket_reader import ServerNotTrusted, Source, follow, read
 from standpipe.system import System
 
 NAME = "traffic_controller"
-_DENIED = (401, 403)
 
 
 class Reading:
@@ -35,7 +34,7 @@ class Reading:
 
     def arrivals(self, *, reconnect: bool) -> AsyncGenerator[list[bytes], None]:
         """Yield lists of messages; with `reconnect` a stream that ends is followed by another, with a notice."""
-        return follow(self._source, notice, random.Random()) if reconnect else read(self._source())
+        return follow(self._source, _lost, random.Random()) if reconnect else read(self._source())
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -43,7 +42,7 @@ class Reading:
         try:
             yield
         except StreamRefused as error:
-            kind = AccessDenied if error.status in _DENIED else NotRunning
+            kind = AccessDenied if error.is_denied else NotRunning
             raise kind(f"{self._where} refused: {error}") from error
         except ServerNotTrusted as error:
             raise NotRunning(f"{self._where} is not to be trusted: {error}") from error
@@ -90,6 +89,10 @@ def run_until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
         raise
     if ended_by:
         raise typer.Exit(0 if ended_by == signal.SIGINT else 128 + ended_by)
+
+
+def _lost(error: StreamError) -> None:
+    notice(f"{error}; connecting again")
 
 
 def notice(text: str) -> None:

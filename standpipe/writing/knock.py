@@ -8,9 +8,9 @@ from __future__ import annotations
 import trio
 
 from plumbing.config import parse_listen
+from plumbing.reasons import reason
 from plumbing.tls import client_context
 from standpipe.errors import AccessDenied
-from standpipe.reasons import reason
 from standpipe.system import System
 
 PATIENCE_S = 3.0

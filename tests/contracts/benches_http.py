@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,21 +11,19 @@ from typing import Any
 
 import orjson
 
+from envelope.pb.loggregator_v2_pb2 import Envelope, Gauge
 from nozzles import datadog, elasticsearch, loki, splunk, webhook
 from tests.contracts.nozzle_contract import Bench, Item
 from tests.contracts.relayed import RelayedBench
 from tests.fakes.http_sink_server import Answer, Posted, http_sink_server, secret_file
 
 
-class HttpBench(RelayedBench):
-    """A sink that takes whole bodies; when it refuses, it answers 503."""
+class PostBench(RelayedBench):
+    """A sink that is posted to."""
 
     answer = b"HTTP/1.1 2"
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.items: list[Item] = []
-        self.refuses = False
+    refusal = 0
+    """The status that it answers, if it takes nothing."""
 
     @asynccontextmanager
     async def sink(self) -> AsyncIterator[str]:
@@ -37,22 +36,40 @@ class HttpBench(RelayedBench):
 
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
-        self.refuses = True
+        self.refusal = 503
         yield
-        self.refuses = False
+        self.refusal = 0
+
+    @asynccontextmanager
+    async def denying(self) -> AsyncIterator[None]:
+        self.refusal = 403
+        yield
+        self.refusal = 0
+
+    @abstractmethod
+    def answer_to(self, posted: Posted) -> Answer:
+        """Take what is posted, or not."""
+
+
+class HttpBench(PostBench):
+    """A sink that takes whole bodies; when it refuses, it answers 503."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.items: list[Item] = []
 
     async def received(self) -> list[Item]:
         return list(self.items)
 
     def answer_to(self, posted: Posted) -> Answer:
-        if self.refuses:
-            return Answer(503)
+        if self.refusal:
+            return Answer(self.refusal)
         self.items += list(self.items_of(posted))
         return self.taken()
 
+    @abstractmethod
     def items_of(self, posted: Posted) -> Iterator[Item]:
         """Read what a request says."""
-        raise NotImplementedError
 
     def taken(self) -> Answer:
         """Say that all of a request is safe."""
@@ -73,6 +90,7 @@ class WebhookBench(HttpBench):
 
 class SplunkBench(HttpBench):
     kind = splunk.kind
+    formless = Envelope()
 
     @property
     def settings(self) -> splunk.Config:
@@ -85,6 +103,7 @@ class SplunkBench(HttpBench):
 
 class LokiBench(HttpBench):
     kind = loki.kind
+    formless = Envelope(gauge=Gauge())
 
     @property
     def settings(self) -> loki.Config:
@@ -101,6 +120,7 @@ class LokiBench(HttpBench):
 
 class DatadogBench(HttpBench):
     kind = datadog.kind
+    formless = Envelope()
 
     @property
     def settings(self) -> datadog.Config:
@@ -113,8 +133,8 @@ class DatadogBench(HttpBench):
             yield each["service"], int(each["message"])
 
 
-class ElasticsearchBench(HttpBench):
-    """An index knows each `_id` once, and its order is that of time; when it is busy, it takes every other document."""
+class ElasticsearchBench(PostBench):
+    """An index knows each `_id` once, and its order is that of time; when it refuses, it takes every other document."""
 
     kind = elasticsearch.kind
 
@@ -130,15 +150,15 @@ class ElasticsearchBench(HttpBench):
         lines = [orjson.loads(line) for line in posted.body.splitlines()]
         pairs = zip(lines[::2], lines[1::2], strict=True)
         statuses = [
-            self._create(action["create"]["_id"], document, is_busy=self.refuses and place % 2 == 1)
+            self._create(action["create"]["_id"], document, refusal=self.refusal if place % 2 == 1 else 0)
             for place, (action, document) in enumerate(pairs)
         ]
         errors = any(status != 201 for status in statuses)
         return Answer(200, {"errors": errors, "items": [{"create": {"status": status}} for status in statuses]})
 
-    def _create(self, name: str, document: Any, *, is_busy: bool) -> int:
-        if is_busy:
-            return 429
+    def _create(self, name: str, document: Any, *, refusal: int) -> int:
+        if refusal:
+            return refusal
         return 201 if self._documents.setdefault(name, document) is document else 409
 
     async def received(self) -> list[Item]:

@@ -14,7 +14,7 @@ import trio
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from envelope.pb.loggregator_v2_pb2 import Counter, Envelope
+from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, Log, Timer
 from envelope.wire import fields
 from nozzles import opentsdb, otlp, prometheus, remote_write
 from nozzles.http_sink import HttpSettings
@@ -41,6 +41,7 @@ class OpentsdbTelnetBench(RelayedBench):
     """A server that reads lines, and says its version when it is asked."""
 
     kind = opentsdb.kind
+    formless = Envelope(log=Log())
     answer = b"net.opentsdb"
 
     @asynccontextmanager
@@ -81,6 +82,7 @@ class OpentsdbTelnetBench(RelayedBench):
 
 class OpentsdbHttpBench(HttpBench):
     kind = opentsdb.kind
+    formless = Envelope(log=Log())
 
     @property
     def settings(self) -> opentsdb.Config:
@@ -98,6 +100,7 @@ class OtlpGrpcBench(RelayedBench):
     """A collector; when it refuses, it is unavailable. Its answers are compressed: none can be told from the others."""
 
     kind = otlp.kind
+    formless = Envelope(timer=Timer())
     unheard = Bench.unheard
 
     @asynccontextmanager
@@ -116,12 +119,19 @@ class OtlpGrpcBench(RelayedBench):
         yield
         self._collector.failures = []
 
+    @asynccontextmanager
+    async def denying(self) -> AsyncIterator[None]:
+        self._collector.failures = [(grpc.StatusCode.UNAUTHENTICATED, b"")] * 10_000
+        yield
+        self._collector.failures = []
+
     async def received(self) -> list[Item]:
         return [(_source_of(record.attributes), int(record.body.string_value)) for record in self._collector.logs]
 
 
 class OtlpHttpBench(HttpBench):
     kind = otlp.kind
+    formless = Envelope(timer=Timer())
 
     @property
     def settings(self) -> otlp.Config:
@@ -145,6 +155,7 @@ class RemoteWriteBench(RelayedBench):
     """A receiver that unpacks what is sent, and takes every sample; when it refuses, it answers 503."""
 
     kind = remote_write.kind
+    formless = Envelope(log=Log())
     answer = b"HTTP/1.1 2"
 
     @asynccontextmanager
@@ -209,6 +220,7 @@ class PrometheusBench(Bench):
     """A Prometheus that remembers the last of each exporter. A series shows its latest value: each number is one."""
 
     kind = NozzleKind(prometheus.Config, _scraped, prometheus.kind.delivery)
+    formless = Envelope(log=Log())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -17,17 +17,19 @@ To put a kind under the contract, write a `Bench`: a class whose instance is one
             ...
 
 `received` gives (source_id, n) of each envelope: `numbered` makes them, each a log whose payload is `n` in decimals. A
-kind that takes no logs overrides `numbered`. What a sink can suffer is said by overriding `refusing`, `slow`, `stopped`
-and `unheard`, context managers within which it suffers so; those that are not overridden are not tried. A sink on a TCP
-port has most of them from `relayed.RelayedBench`. Then add the class to `BENCHES` in one of `benches_*.py`.
+kind that takes no logs overrides `numbered`. What a sink can suffer is said by overriding `refusing`, `denying`,
+`slow`, `stopped` and `unheard`, context managers within which it suffers so; those that are not overridden are not
+tried. A sink on a TCP port has most of them from `relayed.RelayedBench`. Where some envelopes have no form, `formless`
+is one of them. Then add the class to `BENCHES` in one of `benches_*.py`.
 
 `deliver` is the runner's retrying in ten lines. The runner itself is tested elsewhere.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -42,26 +44,28 @@ _WITHIN_S = 30.0
 _PAUSE_S = 0.01
 
 
-class Bench:
+class Bench(ABC):
     """One sink, and the settings of a nozzle for it."""
 
     kind: ClassVar[NozzleKind]
+    formless: ClassVar[Envelope | None] = None
+    """An envelope that the sink has no form for, if there are any."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    @abstractmethod
     def running(self) -> AbstractAsyncContextManager[None]:
         """Keep the sink up."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def settings(self) -> object:
         """Lead a nozzle to the sink; may be asked for only while it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def received(self) -> list[Item]:
         """List what is safe in the sink."""
-        raise NotImplementedError
 
     def numbered(self, source: str, n: int) -> Envelope:
         """Make an envelope that `received` knows again."""
@@ -69,23 +73,27 @@ class Bench:
 
     def refusing(self) -> AbstractAsyncContextManager[None]:
         """Have the sink answer that it takes nothing now."""
-        raise NotImplementedError
+        return nullcontext()
+
+    def denying(self) -> AbstractAsyncContextManager[None]:
+        """Have the sink not let us in."""
+        return nullcontext()
 
     def slow(self) -> AbstractAsyncContextManager[None]:
         """Have the sink take its time."""
-        raise NotImplementedError
+        return nullcontext()
 
     def stopped(self) -> AbstractAsyncContextManager[None]:
         """Have the sink away; it comes back with what it had."""
-        raise NotImplementedError
+        return nullcontext()
 
     def unheard(self) -> AbstractAsyncContextManager[None]:
         """Have the sink take what it is given, and lose its word that it did."""
-        raise NotImplementedError
+        return nullcontext()
 
     @classmethod
     def can(cls, what: str) -> bool:
-        """Say whether the bench knows how to make its sink suffer so."""
+        """Say whether the bench has something of its own for what is optional."""
         return getattr(cls, what) is not getattr(Bench, what)
 
 
@@ -193,6 +201,21 @@ async def suffers(bench: Bench, what: str) -> None:
         await _eventually_received(bench, range(20))
 
     assert failures.count
+
+
+async def skips_what_has_no_form(bench: Bench) -> None:
+    """What the sink has no form for is counted once, as no loss, by the attempt that delivers the rest."""
+    async with bench.running():
+        [numbered] = batches_of(bench, range(5), size=5 * len(SOURCES))
+        alone = EnvelopeBatch(batch=[bench.formless or Envelope()]).SerializeToString()
+        batch = Batch(alone + numbered.data + alone, numbered.count + 2, numbered.id)
+        async with bench.kind.open(bench.settings) as write:
+            await write(batch)
+            await write(only := Batch(alone, 1))
+
+        assert_delivered(await bench.received(), range(5), bench.kind)
+    assert (batch.skipped, batch.refused) == (2, {})
+    assert (only.skipped, only.refused) == (1, {})
 
 
 async def waits_for_a_slow_sink(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar
@@ -102,9 +103,9 @@ class RelayedBench(Bench):
 
     relay: Relay
 
+    @abstractmethod
     def sink(self) -> AbstractAsyncContextManager[str]:
         """Run the sink; gives its address."""
-        raise NotImplementedError
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ import orjson
 import pytest
 
 from nozzles import file, json_lines
+from nozzles.found import kinds, load_kind
+from nozzles.sdk import NozzleKind
 from tests.contracts import benches_brokers, benches_http, benches_metrics
 from tests.contracts import nozzle_contract as contract
 from tests.contracts.nozzle_contract import Bench, Item
@@ -114,6 +117,15 @@ def those_that_can(what: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("bench", [each for each in BENCHES if each.can(what)], ids=names_of)
 
 
+@pytest.mark.parametrize(
+    "kind", [kind for kind in map(load_kind, kinds()) if kind.open.__module__.startswith("nozzles.")]
+)
+def test_says_where_a_user_reads_it_how_often_it_delivers(kind: NozzleKind) -> None:
+    said = " ".join((sys.modules[kind.open.__module__.removesuffix(".service")].__doc__ or "").split())
+
+    assert kind.delivery.replace("-", " ").capitalize() in said
+
+
 @every_kind
 async def test_delivers_everything_in_order(bench: type[Bench], tmp_path: Path) -> None:
     await contract.delivers_everything_in_order(bench(tmp_path))
@@ -134,9 +146,19 @@ async def test_leaves_cleanly_when_cancelled(bench: type[Bench], tmp_path: Path)
     await contract.leaves_cleanly_when_cancelled(bench(tmp_path))
 
 
+@those_that_can("formless")
+async def test_skips_what_has_no_form(bench: type[Bench], tmp_path: Path) -> None:
+    await contract.skips_what_has_no_form(bench(tmp_path))
+
+
 @those_that_can("refusing")
 async def test_loses_nothing_to_a_sink_that_refuses(bench: type[Bench], tmp_path: Path) -> None:
     await contract.suffers(bench(tmp_path), "refusing")
+
+
+@those_that_can("denying")
+async def test_loses_nothing_to_a_sink_that_does_not_let_us_in(bench: type[Bench], tmp_path: Path) -> None:
+    await contract.suffers(bench(tmp_path), "denying")
 
 
 @those_that_can("stopped")

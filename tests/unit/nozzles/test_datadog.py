@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch, Event, Gauge, GaugeValue, Log, Timer
 from nozzles import datadog
 from nozzles.sdk import Batch, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server, secret_file
+from tests.strategies import envelopes
 
 TIME_NS = 1_700_000_000_123_456_789
 
@@ -110,7 +112,7 @@ async def test_what_has_no_form_is_left_out(server: HttpSinkServer, tmp_path: Pa
     await write(server, tmp_path, batch, timers="none")
 
     assert server.posted == []
-    assert batch.refused == {}
+    assert (batch.skipped, batch.refused) == (3, {})
 
 
 async def test_logs_and_metrics_are_left_apart(server: HttpSinkServer, tmp_path: Path) -> None:
@@ -135,3 +137,11 @@ async def test_a_payload_that_is_too_large_goes_in_halves(server: HttpSinkServer
 
 def test_addresses_are_those_of_the_site() -> None:
     assert datadog.Config(api_key_file=Path("key")).site == "datadoghq.com"
+
+
+@given(envelopes)
+def test_whatever_an_envelope_says_it_has_a_form_or_none(envelope: Envelope) -> None:
+    config = datadog.Config(api_key_file=Path("k"))
+    batch = batch_of(envelope)
+
+    assert len(datadog.log_items(batch, config)) + len(datadog.series_items(batch, config)) <= 1

@@ -6,12 +6,14 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
 from pydantic import ValidationError
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch, Gauge, GaugeValue, Log, Timer
 from nozzles import elasticsearch
-from nozzles.sdk import Batch, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, Posted, http_sink_server, secret_file
+from tests.strategies import envelopes
 
 TIME_NS = 1_700_000_000_000_000_007
 
@@ -123,6 +125,23 @@ async def test_what_the_mapping_refuses_is_counted(server: HttpSinkServer) -> No
     assert batch.refused == {"refused": 1}
 
 
+@pytest.mark.parametrize("batch_id", ["", "s-1"])
+async def test_documents_that_we_may_not_write_are_no_loss(server: HttpSinkServer, batch_id: str) -> None:
+    error = {"type": "security_exception"}
+    items = [{"create": {"status": 201}}, {"create": {"status": 403, "error": error}}, {"create": {"status": 400}}]
+    server.answers.append(Answer(200, {"errors": True, "items": items}))
+    batch = batch_of(*map(log_of, "abc"), batch_id=batch_id)
+
+    with pytest.raises(SinkDenied, match=r"status 403.*security_exception.*; it is told nothing of us") as caught:
+        await write(server, batch)
+
+    if batch_id:
+        assert (caught.value.left, batch.refused) == (None, {})
+    else:
+        assert [envelope.log.payload for envelope in caught.value.left or ()] == [b"b"]
+        assert batch.refused == {"refused": 1}
+
+
 async def test_without_an_id_what_is_left_is_named(server: HttpSinkServer) -> None:
     server.answers.append(answer(201, 429, 503))
 
@@ -154,3 +173,15 @@ async def test_an_api_key_is_sent(server: HttpSinkServer, tmp_path: Path) -> Non
 def test_what_is_no_index_is_refused(index: str) -> None:
     with pytest.raises(ValidationError, match="not the name of an index"):
         elasticsearch.Config(url="http://h", index=index)
+
+
+@given(envelopes)
+def test_whatever_an_envelope_says_it_has_a_form_or_none(envelope: Envelope) -> None:
+    orjson.loads(orjson.dumps(elasticsearch.document(envelope)))
+    elasticsearch.action(envelope, "logs-%Y.%m.%d", "b", 0)
+
+
+def test_a_duration_is_never_larger_than_a_field_holds() -> None:
+    timer = Timer(start=(1 << 63) - 1, stop=-(1 << 63))
+
+    assert elasticsearch.document(Envelope(timer=timer))["timer"]["duration_ns"] == 1 - (1 << 63)

@@ -125,7 +125,7 @@ def test_the_producer_is_idempotent_and_waits_for_all_replicas(tmp_path: Path) -
     [
         ({"user": "a"}, "together"),
         ({"tls_cert": Path("c")}, "together"),
-        ({"tls_cert": Path("c"), "tls_key": Path("k")}, "with tls_ca"),
+        ({"tls_cert": Path("c"), "tls_key": Path("k")}, "needs tls_ca"),
         ({"topic": "no topic"}, "pattern"),
         ({"brokers": ()}, "at least 1"),
     ],

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 from pydantic import ValidationError
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch, Event, Log
 from nozzles import loki
 from nozzles.sdk import Batch, SinkRefused, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server, secret_file
+from tests.strategies import envelopes
 
 IGNORED = b"entry with timestamp 1 ignored, reason: 'entry too far behind',\nuser 'fake', total ignored: 1 out of 2"
 
@@ -59,15 +61,21 @@ async def test_lines_are_pushed_by_stream_and_in_the_order_of_time(server: HttpS
 
 
 async def test_numbers_are_left_out_and_events_are_lines(server: HttpSinkServer) -> None:
-    await write(server, batch_of(Envelope(counter=Counter(name="c")), Envelope(event=Event(title="t", body="b"))))
+    batch = batch_of(Envelope(counter=Counter(name="c")), Envelope(event=Event(title="t", body="b")))
 
+    await write(server, batch)
+
+    assert (batch.skipped, batch.refused) == (1, {})
     assert server.posted[0].json == {"streams": [{"stream": {"source_id": "unknown"}, "values": [["0", "t: b"]]}]}
 
 
 async def test_a_batch_without_lines_is_not_pushed(server: HttpSinkServer) -> None:
-    await write(server, batch_of(Envelope(counter=Counter(name="c"))))
+    batch = batch_of(Envelope(counter=Counter(name="c")))
+
+    await write(server, batch)
 
     assert server.posted == []
+    assert batch.skipped == 1
 
 
 async def test_metadata_can_be_left_out(server: HttpSinkServer) -> None:
@@ -127,3 +135,10 @@ async def test_the_rate_limit_makes_it_wait(server: HttpSinkServer) -> None:
 def test_two_ways_to_authenticate_are_refused() -> None:
     with pytest.raises(ValidationError, match="exclude"):
         loki.Config(url="http://h", username="me", password_file=Path("p"), token_file=Path("t"))
+
+
+@given(envelopes)
+def test_whatever_an_envelope_says_it_has_a_form_or_none(envelope: Envelope) -> None:
+    line = loki.line_of(envelope, loki.Config(url="http://h"))
+
+    assert (line is not None) == (envelope.WhichOneof("message") in ("log", "event"))

@@ -83,8 +83,10 @@ def told(request: Any) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
 async def test_samples_of_a_series_are_in_the_order_of_their_times(peer: tuple[Receiver, str]) -> None:
     receiver, url = peer
     async with kind.open(kind.Config(url=url)) as write:
-        await write(batch_of(counter(3, 30), counter(1, 10), Envelope(log=Log(payload=b"x")), counter(2, 20)))
+        batch = batch_of(counter(3, 30), counter(1, 10), Envelope(log=Log(payload=b"x")), counter(2, 20))
+        await write(batch)
 
+    assert batch.skipped == 1
     (request,) = receiver.requests
     assert told(request) == [({"__name__": "n_total", "source_id": "a"}, [(10, 1.0), (20, 2.0), (30, 3.0)])]
 

@@ -33,3 +33,11 @@ def test_what_is_refused_is_added_up_by_reason() -> None:
     batch.refuse(1, "malformed")
 
     assert batch.refused == {"too_large": 3, "malformed": 1}
+
+
+def test_what_is_skipped_is_added_up_and_no_refusal() -> None:
+    batch = _batch(5)
+    batch.skip(1)
+    batch.skip(2)
+
+    assert (batch.skipped, batch.refused) == (3, {})

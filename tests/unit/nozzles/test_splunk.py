@@ -6,11 +6,13 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch, Event, Gauge, GaugeValue, Log, Timer
 from nozzles import splunk
 from nozzles.sdk import Batch, SinkRefused, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, Posted, http_sink_server, secret_file
+from tests.strategies import envelopes
 
 TIME_NS = 1_700_000_000_123_456_789
 
@@ -76,7 +78,7 @@ async def test_what_has_no_form_is_left_out(server: HttpSinkServer, tmp_path: Pa
     await write(server, tmp_path, batch, metrics=False)
 
     assert [event["event"] for event in events(server.posted[0])] == [{"title": "t", "body": ""}]
-    assert batch.refused == {}
+    assert (batch.skipped, batch.refused) == (3, {})
 
 
 async def test_the_others_are_sent_without_an_invalid_event(server: HttpSinkServer, tmp_path: Path) -> None:
@@ -101,3 +103,12 @@ async def test_a_busy_collector_is_unavailable(server: HttpSinkServer, tmp_path:
 
     with pytest.raises(SinkUnavailable, match="Server is busy"):
         await write(server, tmp_path, batch_of(log_of("a")))
+
+
+@given(envelopes)
+def test_whatever_an_envelope_says_it_has_a_form_or_none(envelope: Envelope) -> None:
+    config = splunk.Config(url="http://h", token_file=Path("t"))
+    made = [splunk.event_of(envelope, config), splunk.metric_of(envelope, config)]
+
+    assert sum(one is not None for one in made) <= 1
+    orjson.dumps(made)

@@ -12,7 +12,7 @@ import pytest
 from envelope import kernel
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from nozzles import webhook
-from nozzles.sdk import Batch, SinkRefused, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkRefused, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server, secret_file
 
 
@@ -97,6 +97,18 @@ async def test_without_a_file_the_batch_is_refused(server: HttpSinkServer) -> No
 
     with pytest.raises(SinkRefused, match="HTTP 400: no"):
         await write(server, batch_of(2))
+
+
+async def test_a_receiver_that_does_not_let_us_in_gets_it_later(server: HttpSinkServer, tmp_path: Path) -> None:
+    server.answers.append(Answer(401, b"who are you"))
+    batch = batch_of(2)
+
+    with pytest.raises(SinkDenied, match="HTTP 401: who are you; mend token_file"):
+        await write(server, batch, token_file=secret_file(tmp_path, "s3cret"), dead_letter_file=tmp_path / "dead")
+
+    assert server.posted[0].headers["authorization"] == "Bearer s3cret"
+    assert batch.refused == {}
+    assert not (tmp_path / "dead").exists()
 
 
 async def test_a_body_is_given_up_after_as_many_refusals_as_are_set(server: HttpSinkServer) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from nozzles.fluent import Config, kind, open_nozzle
-from nozzles.sdk import Batch, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkUnavailable
 from plumbing.tls import TlsFiles, server_context
 from tests.fakes.fluent_server import FluentServer, running_fluent
 
@@ -112,7 +112,7 @@ async def test_both_sides_prove_the_shared_key_and_a_password(tmp_path: Path) ->
             await write(batch_of(range(1)))
             private(password, "other")
         async with open_nozzle(Config(address=server.address, **settings)) as write:
-            with pytest.raises(SinkUnavailable, match="username/password mismatch"):
+            with pytest.raises(SinkDenied, match=r"username/password mismatch; mend .*password_file"):
                 await write(batch_of(range(1)))
         assert len(server.events) == 1
 
@@ -121,7 +121,7 @@ async def test_a_receiver_that_does_not_know_the_key_gets_no_event(tmp_path: Pat
     key = private(tmp_path / "key", "k3y")
     async with running_fluent(FluentServer(shared_key="k3y", proof_key="guessed")) as server:
         async with open_nozzle(Config(address=server.address, shared_key_file=key)) as write:
-            with pytest.raises(SinkUnavailable, match="does not know the shared key"):
+            with pytest.raises(SinkDenied, match="does not know the shared key"):
                 await write(batch_of(range(1)))
         assert server.options == []
 
@@ -146,7 +146,8 @@ async def test_a_connection_can_be_tls_both_ways(certs_dir: Path, other_certs_di
         ({"tag": "a.<instance>"}, "<instance> of the tag"),
         ({"user": "a"}, "together"),
         ({"user": "a", "password_file": Path("p")}, "needs shared_key_file"),
-        ({"tls_cert": Path("c")}, "needs tls_ca"),
+        ({"tls_cert": Path("c")}, "tls_key are given together"),
+        ({"tls_cert": Path("c"), "tls_key": Path("k")}, "needs tls_ca"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envelope.framing import frame
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from nozzles.http_sink import Item, Outcome, deliver, grouped
-from nozzles.sdk import Batch, SinkRefused, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkRefused, SinkUnavailable
 
 
 def batch_of(count: int) -> Batch:
@@ -129,3 +129,61 @@ async def test_an_item_of_several_envelopes_counts_them_all() -> None:
     await send_in([[Item((0, 2), b"x")], [Item((1,), b"x")]], batch, [SinkRefused("no")])
 
     assert batch.refused == {"refused": 2}
+
+
+async def test_what_stands_in_no_item_is_skipped() -> None:
+    batch = batch_of(5)
+    batch.refuse(1, "no_number")
+
+    await send_in([items_of(2)], batch, [])
+
+    assert (batch.skipped, batch.refused) == (2, {"no_number": 1})
+
+
+async def test_what_was_skipped_is_not_left() -> None:
+    batch = batch_of(4)
+
+    with pytest.raises(SinkUnavailable) as caught:
+        await send_in([items_of(1), [Item((3,), b"x")]], batch, [None, SinkUnavailable("busy")])
+
+    assert times(caught.value.left) == [3]
+    assert batch.skipped == 2
+
+
+async def test_a_batch_that_comes_whole_again_skips_nothing_before() -> None:
+    batch = batch_of(4)
+
+    with pytest.raises(SinkUnavailable):
+        await send_in([items_of(2)], batch, [SinkUnavailable("busy")], comes_whole=True)
+
+    assert batch.skipped == 0
+
+
+async def test_a_batch_that_is_refused_but_for_what_is_skipped_says_why() -> None:
+    batch = batch_of(3)
+
+    with pytest.raises(SinkRefused, match="no"):
+        await send_in([items_of(2)], batch, [SinkRefused("no")])
+
+    assert (batch.skipped, batch.refused) == (1, {})
+
+
+async def test_a_batch_that_is_refused_for_several_reasons_counts_each() -> None:
+    batch = batch_of(3)
+
+    await send_in([items_of(1), [Item((1,), b"x"), Item((2,), b"x")]], batch,
+                  [Outcome({"invalid": 1}), SinkRefused("no")])  # fmt: skip
+
+    assert batch.refused == {"invalid": 1, "refused": 2}
+
+
+async def test_a_sink_that_does_not_let_us_in_is_told_from_one_that_is_busy() -> None:
+    denied = SinkDenied("mend it")
+
+    with pytest.raises(SinkDenied) as caught:
+        await send_in([items_of(2)], batch_of(2), [denied])
+    with pytest.raises(SinkDenied):
+        await send_in([items_of(2)], batch_of(2), [lambda group: Outcome(left=group, trouble=denied)])
+
+    assert caught.value is denied
+    assert len(times(caught.value.left)) == 2

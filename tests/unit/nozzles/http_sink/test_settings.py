@@ -28,3 +28,14 @@ def test_a_certificate_comes_with_its_key() -> None:
 
 def test_the_url_is_all_that_must_be_said() -> None:
     assert HttpSettings(url="https://user:pw@host:1/path?x=y").compression == "none"
+
+
+@pytest.mark.parametrize("half", [{"username": "me"}, {"password_file": Path("p")}])
+def test_a_user_comes_with_a_password(half: Any) -> None:
+    with pytest.raises(ValidationError, match="given together"):
+        HttpSettings(url="http://host", **half)
+
+
+def test_there_is_one_way_to_say_who_we_are() -> None:
+    with pytest.raises(ValidationError, match="username and token_file exclude each other"):
+        HttpSettings(url="http://host", username="me", password_file=Path("p"), token_file=Path("t"))

@@ -1,5 +1,6 @@
 """How bodies are posted, and what each answer means."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,8 +11,8 @@ import pytest
 
 from nozzles.http_sink import HttpRefused, HttpSettings, open_http
 from nozzles.http_sink.sink import MAX_ANSWER_BYTES, retry_after_s
-from nozzles.sdk import SinkUnavailable
-from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server
+from nozzles.sdk import SinkDenied, SinkUnavailable
+from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server, secret_file
 from tests.fakes.https_server import HttpsServer, Reply
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -87,7 +88,7 @@ async def test_a_failing_sink_is_unavailable(server: HttpSinkServer, status: int
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [(301, "refused"), (400, "refused"), (401, "denied"), (404, "refused"), (413, "too_large")]
+    ("status", "reason"), [(301, "refused"), (400, "refused"), (404, "refused"), (413, "too_large")]
 )
 async def test_every_other_answer_refuses(server: HttpSinkServer, status: int, reason: str) -> None:
     server.answers.append(Answer(status, b"no\nway", headers={"Location": "/elsewhere"}))
@@ -97,6 +98,22 @@ async def test_every_other_answer_refuses(server: HttpSinkServer, status: int, r
 
     assert caught.value.reason == reason
     assert len(server.posted) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 407])
+async def test_a_sink_that_does_not_let_us_in_is_unavailable_and_says_what_to_mend(
+    server: HttpSinkServer, tmp_path: Path, status: int
+) -> None:
+    server.answer = lambda posted: Answer(status, f"no {posted.headers.get('authorization', '')}".encode())
+    password = secret_file(tmp_path, "filesecret")
+
+    with pytest.raises(SinkDenied, match=f"HTTP {status}: no; it is told nothing of us: set token_file, or username"):
+        await post(server.url)
+    with pytest.raises(SinkDenied, match="mend password_file, headers, or what the sink lets us do") as caught:
+        await post(server.url, username="me", password_file=password, headers={"X-A": "headersecret"})
+
+    assert "secret" not in str(caught.value)
+    assert b64encode(b"me:filesecret").decode() not in str(caught.value)
 
 
 async def test_a_secret_that_the_sink_repeats_is_not_told(server: HttpSinkServer) -> None:

@@ -17,7 +17,7 @@ from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from nozzles.messages import Message
 from nozzles.nats_jetstream import Config, kind, open_nozzle
 from nozzles.nats_jetstream.publisher import subject_of
-from nozzles.sdk import Batch, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkUnavailable
 from plumbing.config import ConfigError
 from plumbing.island import open_island
 from plumbing.tls import TlsFiles, client_context
@@ -233,7 +233,7 @@ async def test_a_token_and_a_password_come_from_files(tmp_path: Path) -> None:
     token = private(tmp_path / "token", "s3cret\n")
     async with running_nats(tmp_path, 'authorization { token: "s3cret" }') as server:
         async with open_nozzle(config_of(server)) as write:
-            with pytest.raises(SinkUnavailable, match="cannot connect"):
+            with pytest.raises(SinkDenied, match=r"cannot connect.*mend .*token_file"):
                 await write(batch_of(range(1)))
         async with open_nozzle(config_of(server, token_file=token)) as write:
             await write(batch_of(range(1)))
@@ -283,7 +283,8 @@ def test_a_subject_has_no_more_parts_than_it_should() -> None:
         ({"create_stream": True}, "needs the name"),
         ({"user": "a"}, "together"),
         ({"token_file": Path("t"), "credentials_file": Path("c")}, "exclude"),
-        ({"tls_cert": Path("c")}, "needs tls_ca"),
+        ({"tls_cert": Path("c")}, "tls_key are given together"),
+        ({"tls_cert": Path("c"), "tls_key": Path("k")}, "needs tls_ca"),
         ({"subject_prefix": "a.>"}, "pattern"),
         ({"servers": ()}, "at least 1"),
     ],

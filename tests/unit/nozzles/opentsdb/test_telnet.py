@@ -94,7 +94,7 @@ async def test_what_is_no_number_or_no_line_is_counted_and_a_log_left_out() -> N
     async with serving(server) as address, writing(address) as write:
         await write(batch)
 
-    assert batch.refused == {"no_number": 1, "too_long": 1}
+    assert (batch.refused, batch.skipped) == ({"no_number": 1, "too_long": 1}, 1)
     assert len(server.puts) == 1
 
 

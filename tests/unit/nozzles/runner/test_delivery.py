@@ -15,8 +15,10 @@ from trio.testing import MockClock
 
 from nozzles.runner import delivery
 from nozzles.runner.delivery import Delivery, sole
-from nozzles.sdk import Batch, SinkRefused, SinkUnavailable, Write
+from nozzles.sdk import Batch, SinkDenied, SinkRefused, SinkUnavailable, Write
+from plumbing.config import ConfigError
 from plumbing.grpc_client import Backoff
+from plumbing.tls import TlsError
 from tests.unit.nozzles.runner.arrivals import logs, texts
 
 
@@ -34,16 +36,18 @@ class Queue:
         self.entries = deque(entries)
         self.refused = 0
         self.refusals: list[int] = []
+        self.skipped: list[int] = []
 
     async def next(self) -> Entry | None:
         await trio.lowlevel.checkpoint()
         return self.entries[0] if self.entries else None
 
-    async def done(self, entry: Entry, refused: int = 0) -> None:
+    async def done(self, entry: Entry, refused: int = 0, skipped: int = 0) -> None:
         await trio.lowlevel.checkpoint()
         assert self.entries.popleft() is entry
         self.refused += refused
         self.refusals.append(refused)
+        self.skipped.append(skipped)
 
 
 class Sink:
@@ -194,6 +198,67 @@ async def test_no_more_is_refused_than_there_is() -> None:
     assert queue.refusals == [2]
 
 
+async def test_what_is_skipped_counts_once_however_often_a_batch_is_tried(autojump_clock: MockClock) -> None:
+    def skip_then(error: Exception | None) -> Callable[[Batch], object]:
+        def does(batch: Batch) -> object:
+            batch.skip(1)
+            if error is not None:
+                raise error
+            return None
+
+        return does
+
+    sink = Sink(*map(skip_then, (SinkUnavailable("away"), ValueError("what?"), None)))
+
+    under_test, queue = await delivered(sink, "ab", "c")
+
+    assert (queue.skipped, queue.refusals, under_test.counts.refused) == ([1, 0], [0, 0], Counter())
+
+
+async def test_what_an_attempt_that_left_something_skipped_stays_skipped(autojump_clock: MockClock) -> None:
+    def skip_and_leave(batch: Batch) -> object:
+        batch.skip(2)
+        raise SinkUnavailable("half", left=batch.only([3]))
+
+    _, queue = await delivered(Sink(skip_and_leave, lambda batch: batch.skip(1)), "abcd")
+
+    assert (queue.skipped, queue.refusals) == ([3], [0])
+
+
+async def test_a_batch_that_is_refused_is_refused_but_for_what_is_skipped() -> None:
+    def skip_and_refuse(batch: Batch) -> object:
+        batch.skip(1)
+        raise SinkRefused("no")
+
+    under_test, queue = await delivered(Sink(skip_and_refuse), "abc")
+
+    assert (queue.skipped, queue.refusals, under_test.counts.refused) == ([1], [2], Counter(refused=2))
+
+
+async def test_no_more_is_skipped_than_there_is() -> None:
+    _, queue = await delivered(Sink(lambda batch: batch.skip(99)), "ab")
+
+    assert queue.skipped == [2]
+
+
+async def test_a_sink_that_does_not_let_us_in_is_tried_again_with_the_nozzle_opened_anew(
+    autojump_clock: MockClock,
+) -> None:
+    def half(batch: Batch) -> object:
+        sink.taken += texts(batch.only([0]).data)
+        raise SinkDenied("mend token_file", left=batch.only([1]))
+
+    sink = Sink(fail(SinkUnavailable("away")), half, fail(SinkDenied("mend token_file")))
+
+    with capture_logs() as logged:
+        under_test, queue = await delivered(sink, "ab")
+
+    assert (sink.taken, sink.opened, queue.refusals) == (["a", "b"], 3, [0])
+    assert under_test.counts.errors == Counter(unavailable=1, denied=2)
+    told = [each["error"] for each in logged if each["event"] == "sink_away"]
+    assert told == ["away", "mend token_file"]  # what is to be mended is said, also of a sink that was away before
+
+
 async def test_an_error_out_of_a_nursery_of_the_nozzle_is_the_same_error(autojump_clock: MockClock) -> None:
     group = ExceptionGroup("tasks", [ExceptionGroup("inner", [SinkRefused("no")])])
 
@@ -254,7 +319,21 @@ async def test_a_reason_for_refusal_is_logged_once() -> None:
     with capture_logs() as logged:
         await delivered(sink, "a", "b", "c")
 
-    assert [each["event"] for each in logged if each["log_level"] != "debug"] == ["sink_refuses"]
+    told = [each for each in logged if each["log_level"] != "debug"]
+    assert [(each["event"], each["error"]) for each in told] == [("sink_refuses", "no")]
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"),
+    [(ConfigError("token: empty"), False), (TlsError("no key"), False), (ValueError("what?"), True)],
+)
+async def test_a_mistake_in_the_settings_is_logged_without_a_trace_of_the_code(
+    autojump_clock: MockClock, error: Exception, traced: bool
+) -> None:
+    with capture_logs() as logged:
+        await delivered(Sink(fail(error)), "a")
+
+    assert bool(logged[0]["exc_info"]) == traced
 
 
 async def test_the_oldest_is_the_batch_that_is_tried(autojump_clock: MockClock) -> None:

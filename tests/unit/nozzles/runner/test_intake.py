@@ -8,6 +8,7 @@ from envelope.kinds import Kind
 from nozzles.runner.batcher import Piece
 from nozzles.runner.intake import Intake, Step
 from plumbing.egress_client import Arrival
+from plumbing.subscription import check
 from tests.unit.nozzles.runner.arrivals import arrival, logs, texts
 
 BAD = frame(b"\xff")
@@ -33,7 +34,7 @@ class Knows:
 
 def relayed(intake: Intake, *arrivals: Arrival) -> None:
     for each in arrivals:
-        asyncio.run(intake._relay(each))
+        asyncio.run(intake.take(check(each)))
 
 
 def test_an_arrival_passes_untouched_and_unconfirmed() -> None:

@@ -71,8 +71,8 @@ class Done:
     async def next(self) -> Entry:
         return Entry(b"", 1, marks=(mark(1),))
 
-    async def done(self, entry: Entry, refused: int) -> None:
-        self.noted.append((entry.count, refused))
+    async def done(self, entry: Entry, refused: int, skipped: int) -> None:
+        self.noted.append((entry.count, refused, skipped))
 
 
 async def test_marks_are_written_down_before_the_backlog_lets_go(file: Path) -> None:
@@ -85,9 +85,9 @@ async def test_marks_are_written_down_before_the_backlog_lets_go(file: Path) -> 
     journaled = Journaled(cast(Backlog, backlog), Watched(file))
     entry = await journaled.next()
     assert entry is not None
-    await journaled.done(entry, 1)
+    await journaled.done(entry, 1, 2)
 
-    assert backlog.noted == [(mark(1),), (1, 1)]
+    assert backlog.noted == [(mark(1),), (1, 1, 2)]
     assert journaled.refused == 5
 
 
@@ -97,4 +97,4 @@ async def test_a_disk_that_does_not_take_them_stops_nothing(tmp_path: Path) -> N
 
     await journaled.done(Entry(b"", 1, marks=(mark(1),)), 0)
 
-    assert backlog.noted == [(1, 0)]
+    assert backlog.noted == [(1, 0, 0)]

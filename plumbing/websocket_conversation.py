@@ -16,6 +16,7 @@ from envelope import kernel
 
 MAX_MESSAGE_BYTES = 64 << 20
 _TRY_AGAIN = 429
+_DENIED = (401, 403)
 
 
 class StreamError(Exception):
@@ -34,6 +35,8 @@ class StreamRefused(StreamError):
     def __init__(self, status: int, answer: str) -> None:
         super().__init__(f"{answer or 'no reason given'} (HTTP {status})")
         self.status = status
+        self.is_denied = status in _DENIED
+        """Another token is needed."""
         self.retry = status >= 500 or status == _TRY_AGAIN
 
 
@@ -52,7 +55,8 @@ class Conversation:
     def __init__(self, uri: WebSocketURI, token: str) -> None:
         self._protocol = ClientProtocol(uri, max_size=MAX_MESSAGE_BYTES)
         request = self._protocol.connect()
-        request.headers["Authorization"] = f"bearer {token}"
+        if token:
+            request.headers["Authorization"] = f"bearer {token}"
         self._protocol.send_request(request)
         self._buffer = bytearray()
         self._enough = 0  # bytes that the buffer must hold before there is any use in looking at it

@@ -11,7 +11,7 @@ import random
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import trio
@@ -19,8 +19,8 @@ from websockets.frames import CloseCode
 from websockets.uri import WebSocketURI
 
 from plumbing.grpc_client import Backoff
-from standpipe.reading.websocket_conversation import Conversation, StreamEnded, StreamError, StreamUnavailable
-from standpipe.reasons import reason
+from plumbing.reasons import reason
+from plumbing.websocket_conversation import Conversation, StreamEnded, StreamError, StreamUnavailable
 
 OPEN_TIMEOUT_S = 10.0
 SILENCE_S = 30.0
@@ -48,7 +48,8 @@ class Source:
     server_name: str
     """The name that the server's certificate must carry."""
     tls: ssl.SSLContext
-    token: str
+    token: str = field(repr=False)
+    """Empty: none is shown."""
     path: str
     query: str = ""
 
@@ -79,14 +80,16 @@ async def read(source: Source) -> AsyncGenerator[list[bytes], None]:
 
 
 async def follow(
-    find: Callable[[], Source], notice: Callable[[str], None], rng: random.Random
+    find: Callable[[], Source], lost: Callable[[StreamError], None], rng: random.Random, *, insist: bool = False
 ) -> AsyncGenerator[list[bytes], None]:
     """Read on and on: when the stream ends, open it anew. Yields as `read` does, once more for each stream.
 
-    Raises the `StreamError` of the first attempt, and any that has no hope of being better the next time.
+    `lost` is told how a stream ended. Raises the `StreamError` of the first attempt, and any that has no hope of being
+    better the next time; those who `insist` are not given up on, and `lost` is told of each new reason.
     """
     backoff = Backoff(rng, first_s=FIRST_WAIT_S, most_s=MOST_WAIT_S)
     ever_open = open_now = False
+    told = ""
     while True:
         try:
             async with aclosing(read(find())) as arrivals:
@@ -95,10 +98,11 @@ async def follow(
                     backoff.reset()
                     yield messages
         except StreamError as error:
-            if not (ever_open and error.retry):
+            if not (insist or (ever_open and error.retry)):
                 raise
-            if open_now:
-                notice(f"{error}; connecting again")
+            if open_now or (insist and str(error) != told):
+                lost(error)
+            told = str(error)
         open_now = False
         await trio.sleep(backoff.next_s())
 
