@@ -26,10 +26,10 @@ up: $(SETUP) ## run everything on this machine (ARGS="--ports auto" for flags), 
 demo: $(SETUP) ## watch this machine's own logs and metrics come through for half a minute
 	@exec $(BIN)/standpipe demo $(ARGS)
 
-test: $(SETUP) ## run all tests but the slow ones
+test: $(SETUP) $(DEBIAN) ## run all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(SETUP) $(DEBIAN) ## run all tests, those against Debian's rsyslog and syslog-ng included
+test-all: $(SETUP) $(DEBIAN) ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(SETUP) check-proto ## format, lint, types, imports, generated code, unit tests

@@ -1,14 +1,12 @@
-"""Write the tables of docs/operations.md from the code: `.venv/bin/python docs/generate_operations.py`.
+"""Write the tables of docs/operations.md and docs/nozzles.md: `.venv/bin/python -m docs.generate_operations`.
 
-Each table stands between two comments, `<!-- table: NAME -->` and `<!-- end -->`; what is between them is replaced.
-tests/unit/test_docs.py fails when the page is not what this would write.
+tests/unit/test_docs.py fails when a page is not what this would write.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ import trio
 import typer
 from prometheus_client.metrics_core import Metric
 
+import docs.nozzle_tables
 import doppler.metrics
 import log_cache.metrics
 import metron.metrics
@@ -23,6 +22,7 @@ import nozzles.metrics
 import reverse_log_proxy.metrics
 import syslog_adapter.metrics
 import traffic_controller.metrics
+from docs.marked_page import render, settings_table, table
 from doppler.exchange import Exchange
 from doppler.router import Router
 from doppler.v1_router import V1Router
@@ -60,9 +60,6 @@ from syslog_adapter.pool import Pool
 from traffic_controller.http_errands import Errands
 from traffic_controller.readers import Readers
 
-PAGE = Path(__file__).with_name("operations.md")
-
-_MARKED = re.compile(r"(?P<begin><!-- table: (?P<name>[a-z_ ]+) -->\n).*?(?P<end><!-- end -->)", re.S)
 _CONFIGS: Mapping[str, type[Settings]] = {
     "metron": metron.Config,
     "doppler": doppler.Config,
@@ -72,17 +69,13 @@ _CONFIGS: Mapping[str, type[Settings]] = {
     "syslog_adapter": syslog_adapter.Config,
     "nozzles": NozzleConfig,
 }
-_SECTION = re.compile(
-    r" \(loggregator\.md [^)]*\)"
-)  # the code cites the contract; a reader of the page has no use for it
 _NOWHERE = TlsFiles(ca=Path(), cert=Path(), key=Path())
-_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def tables() -> dict[str, str]:
-    """Write every table: its name in the page, and its Markdown."""
-    written = {f"settings {name}": _settings(describe(config)) for name, config in _CONFIGS.items()}
-    written[f"settings {TABLE}"] = _settings(_settings_of_up())
+    """Write every table of the operations page: its name there, and its Markdown."""
+    written = {f"settings {name}": settings_table(describe(config)) for name, config in _CONFIGS.items()}
+    written[f"settings {TABLE}"] = settings_table(_settings_of_up())
     written |= {f"metrics {name}": _metrics(metrics) for name, metrics in metrics_by_room().items()}
     return written
 
@@ -109,38 +102,6 @@ def exposed_name(family: Metric) -> str:
     return f"{family.name}_total" if family.type == "counter" else str(family.name)
 
 
-def render(page: str) -> str:
-    """Put the tables into the page; raises `KeyError` for a marker that nothing is written for."""
-    written = tables()
-    missing = written.keys() - {match["name"] for match in _MARKED.finditer(page)}
-    if missing:
-        raise KeyError(f"{PAGE.name} has no place for {', '.join(sorted(missing))}")
-    return _MARKED.sub(lambda match: f"{match['begin']}{written[match['name']]}{match['end']}", page)
-
-
-def _settings(rows: Iterable[SettingRow]) -> str:
-    header = ("setting", "type", "default", "meaning", "environment", "flag")
-    return _table(header, (_setting(row) for row in rows))
-
-
-def _setting(row: SettingRow) -> Sequence[str]:
-    env, flag = (f"`{text}`" if text else "" for text in (row.env, row.flag))
-    return f"`{row.name}`", row.type, _default(row), _SECTION.sub("", row.meaning), env, flag
-
-
-def _default(row: SettingRow) -> str:
-    if row.default in ("required", "computed"):
-        return row.default
-    if row.default == "null":
-        return "none"
-    shown = f"`{row.default}`"
-    if row.name.endswith("_bytes"):
-        count = int(row.default)
-        fitting = [f" ({count // size:,} {unit})" for size, unit in _UNITS if count % size == 0]
-        shown += fitting[0] if fitting else ""
-    return shown
-
-
 def _settings_of_up() -> Iterator[SettingRow]:
     """Describe `[standpipe]`; its variables are those that the command has, which are fewer than its settings."""
     command = typer.main.get_command(app).commands["up"]  # type: ignore[attr-defined]  # the app is a group
@@ -151,7 +112,7 @@ def _settings_of_up() -> Iterator[SettingRow]:
 
 def _metrics(families: Iterable[Metric]) -> str:
     header = ("metric", "type", "labels", "meaning")
-    return _table(header, (_metric(family) for family in families))
+    return table(header, (_metric(family) for family in families))
 
 
 def _metric(family: Metric) -> Sequence[str]:
@@ -229,10 +190,14 @@ def _of_nozzles() -> Metrics:
     return metrics
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+PAGES: Mapping[str, Callable[[], dict[str, str]]] = {
+    "operations.md": tables,
+    "nozzles.md": docs.nozzle_tables.tables,
+}
+"""What writes the tables of each page beside this file."""
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, write in PAGES.items():
+        page = Path(__file__).with_name(name)
+        page.write_text(render(page.read_text(encoding="utf-8"), write()), encoding="utf-8")

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plumbing.config import Settings
-from plumbing.http_server import Limits, serve_http
+from plumbing.http.server import Limits, serve_http
 from plumbing.metrics import Metrics
 from plumbing.tls import TlsFiles, server_context
 

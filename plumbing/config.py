@@ -47,6 +47,7 @@ TABLES = (
     "log_cache",
     "syslog_adapter",
     "nozzles",
+    "event_store",
     "standpipe",
 )
 """The tables a TOML file may have: one file can serve every component of an installation."""

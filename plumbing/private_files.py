@@ -39,11 +39,11 @@ def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync(directory: Path) -> None:
-    """Make a rename within `directory` survive a power cut."""
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory`, new or changed, survive a power cut."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -58,13 +58,13 @@ def _kind(annotation: Any, constraints: Sequence[Any] = ()) -> str:
         titles = [part.title for part in parts if isinstance(part, FieldInfo) and part.title]
         return titles[0] if titles else _kind(parts[0], parts[1:])
     if get_origin(annotation) is Literal:
-        return " | ".join(map(str, parts))
+        return " | ".join(str(part) or '""' for part in parts)
     if get_origin(annotation) is dict:
         return f"table of {_kind(parts[1])}"
     if get_origin(annotation) in (list, tuple, set, frozenset):
         return f"list of {_kind(parts[0])}"
     if parts:
-        return " or ".join(_kind(part) for part in parts)
+        return " or ".join(dict.fromkeys(_kind(part) for part in parts))
     limits = [(sign, getattr(one, name, None)) for one in constraints for sign, name in _SIGNS.items()]
     bounds = [f" {sign} {limit}" for sign, limit in limits if limit is not None]
     words = {bool: "true | false", int: "integer", float: "number", str: "text", Path: "path", type(None): "nothing"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -86,10 +87,16 @@ def _complain(who: str, message: str, exit_code: int) -> int:
 
 
 def reflow(docstring: str | None) -> str:
-    """Make help of a docstring: a paragraph becomes one line, save an indented one, which is an example."""
+    """Make help of a docstring: a paragraph becomes one line, save one of commands, which are examples."""
     paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
-    flowing = (each if each.startswith("  ") else " ".join(each.split()) for each in paragraphs)
+    flowing = (
+        _examples(each) if each.lstrip().startswith("standpipe ") else " ".join(each.split()) for each in paragraphs
+    )
     return escape("\n\n".join(flowing))
+
+
+def _examples(commands: str) -> str:
+    return textwrap.indent(textwrap.dedent(commands), "    ")
 
 
 def _new_app(**settings: Any) -> typer.Typer:
@@ -101,6 +108,13 @@ def _register(
     to: typer.Typer, name: str, command: Callable[..., None], panel: str | None = None, **settings: Any
 ) -> None:
     to.command(name, help=reflow(command.__doc__), rich_help_panel=panel, **settings)(command)
+
+
+def _group(name: str, panel: str, about: str) -> typer.Typer:
+    """Make a command that has commands below it."""
+    group = _new_app(no_args_is_help=True)
+    app.add_typer(group, name=name, help=about, rich_help_panel=panel)
+    return group
 
 
 def _print_version(asked: bool) -> None:
@@ -142,38 +156,22 @@ _register(app, "ledger", ledger, "Operate")
 _register(app, "certs", certs, "Operate")
 _register(app, "version", version, "Operate")
 
-_nozzles = _new_app(no_args_is_help=True)
+_nozzles = _group(
+    "nozzle", "Deliver", "Write the firehose elsewhere: list, make and run nozzles, and see how they are doing."
+)
 _register(_nozzles, "list", list_kinds)
 _register(_nozzles, "new", new)
 _register(_nozzles, "run", run_nozzle, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 _register(_nozzles, "status", status)
-app.add_typer(
-    _nozzles,
-    name="nozzle",
-    help="Write the firehose elsewhere: list, make and run nozzles, and see how they are doing.",
-    rich_help_panel="Read",
-)
 
-_drains = _new_app(no_args_is_help=True)
+_drains = _group("drain", "Deliver", "Have the logs of a source delivered as syslog, and see how that goes.")
 _register(_drains, "add", add)
 _register(_drains, "list", list_drains)
 _register(_drains, "remove", remove)
 _register(_drains, "status", drain_status)
 _register(_drains, "test", send_test)
-app.add_typer(
-    _drains,
-    name="drain",
-    help="Have the logs of a source delivered as syslog, and see how that goes.",
-    rich_help_panel="Read",
-)
 
-_tokens = _new_app(no_args_is_help=True)
+_tokens = _group("token", "Operate", "Make, list and revoke the tokens that readers present.")
 _register(_tokens, "create", create)
 _register(_tokens, "list", list_tokens)
 _register(_tokens, "revoke", revoke)
-app.add_typer(
-    _tokens,
-    name="token",
-    help="Make, list and revoke the tokens that readers present.",
-    rich_help_panel="Operate",
-)

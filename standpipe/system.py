@@ -92,6 +92,11 @@ class System:
                 return address
         raise NotRunning(f"no {name} is running at {self.data_dir}: {ENDPOINTS_FILE} does not name it")
 
+    def all_of(self, name: str) -> list[str]:
+        """Name all that are there of those that are numbered, in order; raises `NotRunning` when there is none."""
+        self.address(name)
+        return [endpoint for endpoint in self.endpoints if name in (endpoint, _of_any_number(endpoint))] or [name]
+
     def server_name(self, name: str) -> str:
         """Return the name that the certificate of a component must carry: ours by its kind, another's by its host."""
         if self.given_ca is not None and self.given_address is not None:

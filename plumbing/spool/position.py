@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -61,12 +60,11 @@ class Position:
         return int(self.id, 16)
 
     def remember(self, marks: Marks) -> None:
-        """Write down what is new in `marks`; a disk that does not take it is given it again with the next."""
+        """Write down what is new in `marks`; OSError when the disk does not take it: it is part of the next, too."""
         self.marks = marks._replace(turn=self.marks.turn + 1)
         fields = _FIELDS.pack(*self.marks)
         record = fields + _SUM.pack(xxh3_64_intdigest(fields, self.seed))
-        with suppress(OSError):
-            os.pwrite(self._handle, record, self.marks.turn % 2 * _SLOT_BYTES)
+        os.pwrite(self._handle, record, self.marks.turn % 2 * _SLOT_BYTES)
 
     def sync(self) -> None:
         """Force it to disk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def recover(directory: Path, position: Position) -> tuple[list[Segment], Marks]:
         _begin(segment, marks, position.seed)
     for segment in found:
         if not segment.held and not segment.left:
-            segment.remove()
+            with suppress(OSError):  # it is tried again when the spool is opened next
+                segment.remove()
     return [segment for segment in found if segment.held or segment.left], marks
 
 
@@ -37,7 +39,8 @@ def _end_of(newest: Segment, marks: Marks, seed: int) -> Marks:
         for offset, head in newest.heads(file, seed):
             size, end, seq = offset + head.frame_bytes, head.end, head.seq
     if size < newest.size:
-        os.truncate(newest.path, size)
+        with suppress(OSError):  # nothing is written behind it, and what is read ends here
+            os.truncate(newest.path, size)
         newest.size = newest.left = size
     return marks._replace(end=max(marks.end, end), last_seq=max(marks.last_seq, seq))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,8 @@ from plumbing.spool.frames import HEAD_BYTES, Head, find_head, read_head
 
 _READ_AHEAD = 64 << 10
 _SUFFIX = ".frames"
+_DAMAGED = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
+"""What a disk says that cannot read what was written: not now, and not later."""
 
 
 class Place(NamedTuple):
@@ -106,33 +109,45 @@ class Segment:
     def seal(self) -> None:
         """Let go of the file: nothing will be written to it any more."""
         if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+            handle, self._handle = self._handle, None
+            with suppress(OSError):  # it comes too late: what must be on disk was synced
+                os.close(handle)
 
     def remove(self) -> None:
-        """Delete the file."""
+        """Delete the file; OSError when the disk does not let us."""
         self.seal()
         self.path.unlink(missing_ok=True)
 
     def open(self) -> BinaryIO:
-        """Open the file for reading; one that somebody took away reads as if it were empty."""
+        """Open the file for reading; one that somebody took away, or the disk lost, reads as if it were empty."""
         try:
             return open(self.path, "rb", buffering=_READ_AHEAD)
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, *_DAMAGED}:
+                raise
             return BytesIO()
 
     def heads(self, file: BinaryIO, seed: int, offset: int = 0) -> Iterator[tuple[int, Head]]:
         """Yield where each frame begins, from `offset` on, and its head; what cannot be read is passed over."""
         while offset < self.size:
-            file.seek(offset)
-            head = read_head(file.read(HEAD_BYTES), self.size - offset, seed)
+            head = read_head(read_at(file, offset, HEAD_BYTES), self.size - offset, seed)
             if head is not None:
                 yield offset, head
                 offset += head.frame_bytes
                 continue
-            file.seek(offset + 1)
-            rest = file.read(self.size - offset - 1)
+            rest = read_at(file, offset + 1, self.size - offset - 1)
             skipped = find_head(rest, seed)
             if skipped == len(rest):
                 return
             offset += 1 + skipped
+
+
+def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Read so much, or nothing where the disk is damaged; OSError for what may pass, like too many open files."""
+    try:
+        file.seek(offset)
+        return file.read(size)
+    except OSError as error:
+        if error.errno not in _DAMAGED:
+            raise
+        return b""

@@ -10,14 +10,20 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
+import structlog
+
+from plumbing.spool.errors import SpoolBusy, SpoolUnwritable
 from plumbing.spool.frames import HEAD_BYTES, Frame, Kept, encode, read_body
 from plumbing.spool.position import Position
 from plumbing.spool.recovery import recover
-from plumbing.spool.segment import Place, Segment
+from plumbing.spool.segment import Place, Segment, read_at
+
+log = structlog.get_logger(__name__)
 
 Sync: TypeAlias = Literal["never", "segment", "always"]
 
@@ -25,18 +31,12 @@ _SMALLEST_SEGMENT, _LARGEST_SEGMENT = 64 << 10, 16 << 20
 _EPOCH_BITS = 32  # of a seq: what each opening has to itself, so that none is ever given twice
 
 
-class SpoolBusy(Exception):
-    """Another process has this spool: stop it first, or give each a directory of its own."""
-
-
-class SpoolUnwritable(Exception):
-    """The disk does not take more, and nothing of this `put` was kept: try again later."""
-
-
 class Spool:
     """Holds batches in the files of one directory. Blocking file I/O, by one thread at a time.
 
     `recovered + put_total == done_total + dropped_total + corrupt_total + held` after every call, in envelopes.
+    `faults_total` counts what the disk refused and nothing is lost by: a file that could not be removed, which stays
+    until the spool is opened again; a position that could not be written, so that more comes again after a kill.
     """
 
     def __init__(self, lock: int, directory: Path, max_bytes: int, sync: Sync) -> None:
@@ -55,7 +55,9 @@ class Spool:
         self._disk_bytes = sum(segment.size for segment in self._segments)
         self.id = self._position.id
         self.recovered = self.held = sum(segment.held for segment in self._segments)
-        self.put_total = self.done_total = self.dropped_total = self.corrupt_total = 0
+        self.put_total = self.done_total = self.dropped_total = self.corrupt_total = self.faults_total = 0
+        self.adrift = 0
+        """Of `held`, what was read before its segment was dropped: no file has it any more."""
         self._marks = self._marks._replace(last_seq=((self._marks.last_seq >> _EPOCH_BITS) + 1) << _EPOCH_BITS)
         self._position.remember(self._marks)
         self._position.sync()
@@ -64,8 +66,9 @@ class Spool:
     def open(cls, directory: Path, *, max_bytes: int, sync: Sync = "never") -> Spool:
         """Open the spool in `directory` (made if need be, 0700) and recover what is in it.
 
-        Its files together have `max_bytes`, or two segments if that is more, and one `put` beyond it for a moment.
-        A segment has a sixteenth of that, between 64 KiB and 16 MiB. SpoolBusy if another process has it open.
+        Its files together have `max_bytes`, or one segment if that is more, and what is being `put` beyond it for a
+        moment. A segment has a sixteenth of that, between 64 KiB and 16 MiB, or one frame if that is larger.
+        SpoolBusy if another process has it open; OSError if the directory cannot be had, or not be written to.
         `sync` says when the disk is made sure of: what was put outlives the process in any case, and a crash of the
         machine only when forced to disk with its `segment`, or `always`, before `put` returns.
         """
@@ -102,7 +105,7 @@ class Spool:
             raise SpoolUnwritable(f"cannot write to the spool in {self._directory}: {error}") from error
         self._count(runs)
         self._make_room()
-        self._position.remember(self._marks)
+        self._remember()
 
     def read(self, max_bytes: int) -> list[Kept]:
         """Return the next batches behind those read so far, in order, up to `max_bytes` on disk but at least one.
@@ -130,16 +133,16 @@ class Spool:
             while places and places[0].head.seq <= seq:
                 place = places.popleft()
                 self.done_total += place.head.envelopes
+                self.adrift -= place.head.envelopes if place.segment.dropped else 0
                 self._let_go(place.segment, place.head.envelopes, place.head.frame_bytes)
                 self._marks = self._marks._replace(done=place.head.end, done_seq=place.head.seq)
-        self._position.remember(self._marks)
+        self._remember()
 
     def rewind(self) -> None:
         """Read again from behind the last commit; what was dropped meanwhile is counted now."""
-        for place in self._handed:
-            if place.segment.dropped:
-                self.dropped_total += place.head.envelopes
-                self.held -= place.head.envelopes
+        self.dropped_total += self.adrift
+        self.held -= self.adrift
+        self.adrift = 0
         self._again.extendleft(place for place in reversed(self._handed) if not place.segment.dropped)
         self._handed.clear()
 
@@ -147,7 +150,8 @@ class Spool:
         """Let go of all files, and of the directory."""
         if self._active is not None:
             if self._sync != "never":
-                self._active.sync()
+                with self._tolerating():
+                    self._active.sync()
             self._active.seal()
         self._position.close()
         os.close(self._lock)
@@ -201,6 +205,7 @@ class Spool:
             in_hand = sum(place.head.envelopes for place in self._handed if place.segment is oldest)
             self.dropped_total += oldest.held - in_hand  # whoever has those in hand will yet commit them
             self.held -= oldest.held - in_hand
+            self.adrift += in_hand
             self._again = deque(place for place in self._again if place.segment is not oldest)
             oldest.dropped = True
             self._remove(oldest)
@@ -227,8 +232,8 @@ class Spool:
             self._let_go(segment, count, size)
 
     def _take(self, place: Place, file: BinaryIO, found: list[Kept]) -> None:
-        file.seek(place.offset + HEAD_BYTES)
-        kept = read_body(place.head, file.read(place.head.length), self._position.seed)
+        body = read_at(file, place.offset + HEAD_BYTES, place.head.length)
+        kept = read_body(place.head, body, self._position.seed)
         if kept is not None:
             found.append(kept)
             self._handed.append(place)
@@ -250,4 +255,19 @@ class Spool:
     def _remove(self, segment: Segment) -> None:
         self._segments.remove(segment)
         self._disk_bytes -= segment.size
-        segment.remove()
+        with self._tolerating():
+            segment.remove()
+
+    def _remember(self) -> None:
+        with self._tolerating():
+            self._position.remember(self._marks)
+
+    @contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        """Count a fault of the disk that loses nothing, and log it each time that there are twice as many."""
+        try:
+            yield
+        except OSError as error:
+            self.faults_total += 1
+            if self.faults_total.bit_count() == 1:
+                log.warning("spool_fault", directory=str(self._directory), error=str(error), faults=self.faults_total)

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from plumbing.ledger import Account, total
+from plumbing.ledger import SINK, Account, total
 
 COLUMNS = ("account", "kind", "received", "delivered", "dropped", "skipped", "held", "in flight", "balance")
 
-_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside")
-_HOLDERS = ("hop", "subscription", "tail", "store")
+_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside", "on_disk")
+_HOLDERS = ("hop", "subscription", "tail", "store", SINK)
 _LINK = "link "
 
 
@@ -252,11 +252,16 @@ def _flaws(books: Iterable[Book]) -> Iterator[str]:
 
 
 def _legacies(books: Iterable[Book]) -> Iterator[str]:
-    """Say what dead processes held: it died with them."""
+    """Say what dead processes held: it died with them, but for what was on disk."""
     for book in books:
-        held = sum(account.held for account in book.accounts if account.kind in _HOLDERS)
+        held = sum(_mortal(account) for account in book.accounts if account.kind in _HOLDERS)
         if book.gone and held:
             yield f"{book.component} held {_envelopes(held)} when it was last seen before it died"
+
+
+def _mortal(account: Account) -> int:
+    """What is held in memory alone; what is on disk may have been on its way out, too."""
+    return account.held + account.in_flight - account.on_disk if account.on_disk else account.held
 
 
 def _parse_account(account: Any) -> Account:

@@ -13,10 +13,10 @@ import httpx
 import orjson
 import trio
 
+from plumbing.reasons import reason
 from plumbing.tls import client_context
 from standpipe.books.balance import Book, Reading, Verdict, judge, parse_book
 from standpipe.errors import NotRunning
-from standpipe.reasons import reason
 from standpipe.supervisor.data_dir import LEDGER_DIR, LOCK_FILE
 from standpipe.system import System
 

@@ -25,7 +25,8 @@ from syslog_adapter.drain_url import BadDrain, parse_drain_url, redacted
 from syslog_adapter.writers import DrainUnavailable, WriterSettings, Written, open_writer
 
 EVERYBODY = "*"
-_CACHE = "syslog_adapter.cache"
+_PORT = ".cache"
+_CACHE = f"syslog_adapter{_PORT}"
 _ANSWER_S = 10.0
 _TEST_S = 30.0
 
@@ -91,18 +92,20 @@ def remove(
 
 
 def status(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Show how the drains of the running adapter fare.
+    """Show how the drains fare, at each adapter that runs: they share the work of all drains.
 
     standpipe drain status
     """
     system = System.find(data_dir)
-    drains = _ask(system)
+    drains = [
+        {"adapter": name.removesuffix(_PORT), **drain} for name in system.all_of(_CACHE) for drain in _ask(system, name)
+    ]
     if as_json:
         print_json(drains)
         return
-    columns = ("source_id", "url", "state", "sent", "held", "lag_s", "lost", "retried", "last_error")
-    rows = [[str(drain.get(column, "")) for column in columns] for drain in drains]
-    print_table(columns, [[row[0] or EVERYBODY, *row[1:]] for row in rows])
+    columns = ("adapter", "source_id", "url", "state", "sent", "held", "lag_s", "lost", "retried", "last_error")
+    rows = [{**drain, "source_id": drain["source_id"] or EVERYBODY} for drain in drains]
+    print_table(columns, [[str(row[column]) for column in columns] for row in rows])
 
 
 def send_test(
@@ -146,17 +149,17 @@ async def _send_one(binding: Binding) -> Written | DrainUnavailable:
                 return error  # raised here, it would come in a group
 
 
-def _ask(system: System) -> list[dict[str, Any]]:
+def _ask(system: System, cache: str) -> list[dict[str, Any]]:
     files = system.tls()
     trusting = client_context(files.ca, files.cert, files.key)
-    url = f"https://{system.address(_CACHE)}/v2/drains"
-    extensions = {"sni_hostname": system.server_name(_CACHE)}
+    url = f"https://{system.address(cache)}/v2/drains"
+    extensions = {"sni_hostname": system.server_name(cache)}
     try:
         with httpx.Client(verify=trusting, timeout=_ANSWER_S, trust_env=False) as client:
             response = client.get(url, extensions=extensions).raise_for_status()
             drains: list[dict[str, Any]] = response.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise system.unreachable(_CACHE, error) from error
+        raise system.unreachable(cache, error) from error
     return drains
 
 

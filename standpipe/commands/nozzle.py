@@ -12,19 +12,20 @@ import trio
 import typer
 
 from nozzles.found import kinds, load_kind
-from plumbing.certs import LEAF_OF
+from nozzles.sdk import NozzleKind
+from plumbing.ledger import SINK
 from plumbing.setting_sources import ConfigError, flag_of
-from plumbing.tls import TlsFiles
 from standpipe.books.balance import Book
 from standpipe.books.read_books import open_books
 from standpipe.errors import NotRunning
 from standpipe.options import DataDir, Json
 from standpipe.printing import print_json, print_table
 from standpipe.skeleton.write_skeleton import write_skeleton
+from standpipe.supervisor.rooms import NOZZLES
 from standpipe.supervisor.settings import told_components
-from standpipe.system import CERTS_DIR, System, resolve_data_dir
+from standpipe.system import System, resolve_data_dir
 
-_ROOM = "nozzles"
+_ROOM = NOZZLES.name
 
 Config = Annotated[
     Path | None,
@@ -52,7 +53,6 @@ def new(
     """Write a package with a nozzle of your own, which works, and a test of it, which passes.
 
     standpipe nozzle new my-nozzle
-    cd my-nozzle && pip install --no-build-isolation --no-deps -e . && python -m pytest
     """
     directory = write_skeleton(name, Path.cwd())
     sys.stdout.write(f"wrote {directory}: its README.md says how to go on\n")
@@ -64,7 +64,9 @@ def run(
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Run one nozzle on the running system, until Ctrl-C or SIGTERM. Further flags are settings of it.
+    """Run one nozzle on the running system, until Ctrl-C or SIGTERM.
+
+    Further flags are settings of it: `python -m nozzles --name NAME --help` lists them.
 
     standpipe nozzle run json_lines
     standpipe nozzle run json_lines --sink.path=all.jsonl --filter.types=log
@@ -87,11 +89,11 @@ def run(
 
 
 def status(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Show the nozzles that run: what each took and delivered, holds and dropped.
+    """Show the nozzles that run: what each took, delivered and skipped, holds and dropped.
 
     Those that `standpipe up` runs are shown; one that was started by hand answers on its own admin port.
 
-        standpipe nozzle status
+    standpipe nozzle status
     """
     system = System.find(data_dir)
     running = [name.removesuffix(".admin") for name in system.endpoints if name.startswith(f"{_ROOM}.")]
@@ -105,28 +107,26 @@ def status(data_dir: DataDir = None, as_json: Json = False) -> None:
         print_table(tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
 
 
+def about(kind: NozzleKind) -> str:
+    """Say in one line what a kind does: what its module, or package, says of itself."""
+    text = (sys.modules[kind.open.__module__.removesuffix(".service")].__doc__ or "").strip().partition("\n\n")[0]
+    return " ".join(text.split())
+
+
 def _described(name: str) -> dict[str, str]:
     try:
         kind = load_kind(name)
     except ConfigError as error:
         return {"kind": name, "delivers": "-", "does": str(error)}
-    text = (sys.modules[kind.open.__module__.removesuffix(".service")].__doc__ or "").strip().partition("\n\n")[0]
-    return {"kind": name, "delivers": kind.delivery, "does": " ".join(text.split())}
+    return {"kind": name, "delivers": kind.delivery, "does": about(kind)}
 
 
 def _places(name: str, data_dir: Path, told: Mapping[str, Any]) -> dict[str, object]:
     """Say where everything is that a nozzle of this system needs, as far as it was not `told`."""
-    tls = TlsFiles.named(data_dir / CERTS_DIR, LEAF_OF[_ROOM])
-    places: dict[str, object] = {"tls_ca": tls.ca, "tls_cert": tls.cert, "tls_key": tls.key}
-    places["spool_dir"] = data_dir / "spool" / f"{_ROOM}.{name}"
+    places: dict[str, object] = {**NOZZLES.files(f"{_ROOM}.{name}", data_dir)}
     if "doppler_addresses" not in told:
         system = System.find(data_dir)
-        dopplers = [
-            address for each, address in system.endpoints.items() if each.startswith("doppler-") and "." not in each
-        ]
-        if not dopplers:
-            raise NotRunning(f"no doppler is running at {system.data_dir}")
-        places["doppler_addresses"] = ",".join(dopplers)
+        places["doppler_addresses"] = ",".join(map(system.address, system.all_of("doppler")))
     return places
 
 
@@ -139,13 +139,15 @@ async def _read(system: System) -> dict[str, Book]:
 def _row(name: str, book: Book | None) -> dict[str, Any]:
     """Add up what the accounts of one nozzle say; without a book it did not answer."""
     if book is None:
-        return {"nozzle": name, "received": None, "delivered": None, "held": None, "dropped": "does not answer"}
+        unknown = dict.fromkeys(("received", "delivered", "skipped", "held"))
+        return {"nozzle": name, **unknown, "dropped": "does not answer"}
     came = sum(each.received for each in book.accounts if each.kind == "reader")
-    sinks = [each for each in book.accounts if each.kind == "store"]
+    sinks = [each for each in book.accounts if each.kind == SINK]
     return {
         "nozzle": name,
         "received": came,
         "delivered": sum(each.delivered for each in sinks),
+        "skipped": sum(each.skipped for each in sinks),
         "held": sum(each.held for each in sinks),
         "dropped": _reasons(each.dropped for each in sinks),
     }

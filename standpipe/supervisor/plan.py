@@ -12,10 +12,9 @@ from typing import Any
 from plumbing.auth import AuthSettings
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
-from plumbing.tls import TlsFiles
 from standpipe.supervisor.rooms import DOPPLER, FLOW, LOG_CACHE, METRON, NOZZLES, SYSLOG_ADAPTER, Door, Room
 from standpipe.supervisor.settings import Told, UpSettings
-from standpipe.system import CERTS_DIR, TOKENS_DIR
+from standpipe.system import TOKENS_DIR
 
 _NOZZLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -190,12 +189,9 @@ def _flags(
     name: str, room: Room, told: Mapping[str, Any], data_dir: Path, config: Path | None, access: AuthSettings
 ) -> Iterator[str]:
     """Give a component the places of the data directory, unless it was told of others."""
-    tls = TlsFiles.named(data_dir / CERTS_DIR, room.leaf)
-    places = {"tls_ca": tls.ca, "tls_cert": tls.cert, "tls_key": tls.key}
-    places |= {setting: data_dir / place.format(name=name) for setting, place in room.places}
     if config is not None:
         yield f"--config={config}"
-    yield from (_flag(setting, path) for setting, path in places.items() if setting not in told)
+    yield from (_flag(setting, path) for setting, path in room.files(name, data_dir).items() if setting not in told)
     if room.checks_access:
         yield from _access_flags(access, told.get("auth", {}), data_dir)
 

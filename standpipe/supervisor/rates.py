@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from plumbing.ledger import SINK
+
 _DOORS = ("ingress", "hop")
 _EXITS = ("subscription", "hop")
+_HOLDERS = (*_DOORS, *_EXITS, SINK)
+"""Whose drops and holdings count. A `store` is no such: what a cache holds is not on its way anywhere."""
 _IN_THE_MIDDLE = (
     "doppler",
     "metron",
@@ -22,21 +26,26 @@ _IN_THE_MIDDLE = (
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one component, or several, did so far; `held` is what they hold now."""
+    """What one component, or several, did so far; `held` is what they hold now, and `on_disk` some of that."""
 
     came: int = 0
     went: int = 0
     dropped: int = 0
     held: int = 0
+    on_disk: int = 0
 
     def __add__(self, other: Flow) -> Flow:
         return Flow(
-            self.came + other.came, self.went + other.went, self.dropped + other.dropped, self.held + other.held
+            self.came + other.came,
+            self.went + other.went,
+            self.dropped + other.dropped,
+            self.held + other.held,
+            self.on_disk + other.on_disk,
         )
 
     def died(self) -> Flow:
-        """What is left when the component is dead: what it held is gone."""
-        return Flow(self.came, self.went, self.dropped + self.held)
+        """What is left when the component is dead: what it held in memory is gone."""
+        return Flow(self.came, self.went, self.dropped + self.held - self.on_disk)
 
 
 class Rates(NamedTuple):
@@ -105,11 +114,12 @@ def flow_of(book: Mapping[str, Any]) -> Flow:
     flow = Flow()
     for account in book["accounts"]:
         kind = account["kind"]
-        if kind in (*_DOORS, *_EXITS):
+        if kind in _HOLDERS:
             flow += Flow(
                 came=account["received"] if kind in _DOORS else 0,
                 went=account["delivered"] if kind in _EXITS else 0,
                 dropped=sum(account["dropped"].values()),
                 held=account["held"] + account["in_flight"],
+                on_disk=account.get("on_disk", 0),
             )
     return flow

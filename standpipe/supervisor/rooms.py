@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from plumbing.certs import LEAF_OF
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
+from plumbing.tls import TlsFiles
+from standpipe.system import CERTS_DIR
 
 FIRST_ADMIN_PORT = 14820
 FIRST_DOPPLER_ADMIN_PORT = 14830
@@ -88,6 +91,12 @@ class Room:
         admin = _listen(told.get("admin_listen"), admin_ports, index, f"[{self.name}] admin_listen", auto=auto)
         return listen, admin
 
+    def files(self, name: str, data_dir: Path) -> dict[str, Path]:
+        """Say which files of the data directory one of its kind has, by setting."""
+        tls = TlsFiles.named(data_dir / CERTS_DIR, self.leaf)
+        kept = {setting: data_dir / place.format(name=name) for setting, place in self.places}
+        return {"tls_ca": tls.ca, "tls_cert": tls.cert, "tls_key": tls.key, **kept}
+
     def names(self, count: int) -> Sequence[str]:
         """Say what so many of its kind are called."""
         return [f"{self.name}-{index}" for index in range(count)] if self.numbered else [self.name]
@@ -140,7 +149,7 @@ SYSLOG_ADAPTER = Room(
     numbered=True,
     doors=(Door(endpoint="cache", setting="cache.listen", port=9000, next_port=8500, switch="cache.enabled"),),
     reports=True,
-    places=(("drains_dir", ""),),
+    places=(("drains_dir", ""), ("spool_dir", "spool/{name}")),
 )
 
 NOZZLES = Room(
