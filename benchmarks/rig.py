@@ -133,8 +133,8 @@ class Rig:
             count: int = self.reader.ask("progress")["received"][0]
             return count
         stores = [name for name in STORES if name in self.components]
-        end, kind = (stores, "store") if stores else (self._dopplers(), "ingress")
-        return sum(account["received"] for name in end for account in self._accounts(name, kind))
+        end, kinds = (stores, ("store", "sink")) if stores else (self._dopplers(), ("ingress",))
+        return sum(account["received"] for name in end for account in self._accounts(name, *kinds))
 
     def wait_until_received(self, total: int, deadline: float) -> int:
         """Wait for `total` envelopes at the far end, and say how many there are by `deadline`."""

@@ -84,14 +84,14 @@ class _Parsed:
         for name, value in fields.items():
             numeric = type(value) is float
             held: dict[str, Any] = self.numbers if numeric else self.texts
-            column = held.get(name)
-            if column is None:
+            if name not in held:
                 if len(self.texts) + len(self.numbers) >= MOST_COLUMNS:
                     self.over.append((row, FIELD + name, f"{value:g}" if numeric else str(value)))
                     continue
-                column = held[name] = ([], [])
-            column[0].append(row)
-            column[1].append(value)
+                held[name] = ([], [])
+            rows, values = held[name]
+            rows.append(row)
+            values.append(value)
         for name in _LEVEL_FIELDS:
             if name in fields:
                 self.severities.append((row, _level(fields[name])))

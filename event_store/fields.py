@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import orjson
-import re2
+import re2  # type: ignore[import-untyped]
 
 MOST_FIELDS = 64
 """Of one line; the first ones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
-from plumbing.tls import TlsFiles
 from syslog_adapter.config import Config
 from syslog_adapter.service import serve
-from tests.running import dial, eventually, get
+from tests.running import dial, readers_at, send_over, serving, tls_settings
 
 
 class SyslogServer:
@@ -65,37 +63,24 @@ async def syslog_server() -> AsyncIterator[SyslogServer]:
 
 
 @asynccontextmanager
-async def running_adapter(certs: Path, doppler: Ports, **settings: Any) -> AsyncIterator[Ports]:
-    """Run an adapter that reads one doppler; it looks at files often."""
-    files = TlsFiles.named(certs, "syslog-adapter")
+async def running_adapter(certs: Path, doppler: Ports, *, readers: int = 1, **settings: Any) -> AsyncIterator[Ports]:
+    """Run an adapter that reads one doppler, of which it is the last of so many readers; it looks at files often."""
     defaults: dict[str, Any] = {
-        "tls_ca": files.ca,
-        "tls_cert": files.cert,
-        "tls_key": files.key,
+        **tls_settings(certs, "syslog-adapter"),
         "doppler_addresses": [doppler["listen"]],
         "file_interval_s": 0.05,
         "drain_grace_s": 1.0,
         "cache": {"enabled": True, "listen": "127.0.0.1:0"},
     }
-    config = Config(**{**defaults, **settings})
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        ports = await nursery.start(partial(serve, config, stop=stop))
-        try:
-            await eventually(partial(_is_read, doppler, certs))
-            yield ports
-        finally:
-            stop.set()
+    async with serving(serve, Config(**{**defaults, **settings})) as ports:
+        await readers_at(doppler, certs, readers)
+        yield ports
 
 
-async def _is_read(doppler: Ports, certs: Path) -> bool:
-    return "doppler_readers 1.0" in await get(doppler, certs, "/metrics")
-
-
-def bind(path: Path, *bindings: tuple[str, str]) -> None:
-    """Write a file of bindings, (source_id, url) each, in the place of another."""
+def bind(path: Path, *bindings: tuple[str, str], **more: str) -> None:
+    """Write a file of bindings, (source_id, url) each and `more` for all, in the place of another."""
     draft = path.with_suffix(".new")
-    draft.write_bytes(orjson.dumps([{"source_id": source_id, "url": url} for source_id, url in bindings]))
+    draft.write_bytes(orjson.dumps([{"source_id": source_id, "url": url, **more} for source_id, url in bindings]))
     draft.replace(path)
 
 
@@ -106,7 +91,4 @@ async def send(doppler: Ports, certs: Path, source_id: str, *texts: str) -> None
         for text in texts
     ]
     with dial(doppler["listen"], certs, "doppler") as channel:
-        sender = channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        await trio.to_thread.run_sync(sender, iter([v2.EnvelopeBatch(batch=envelopes)]))
+        await send_over(channel, *envelopes)

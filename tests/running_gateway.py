@@ -21,7 +21,7 @@ from plumbing.config import parse_listen
 from plumbing.lifecycle import Ports
 from plumbing.tls import client_context
 from plumbing.tokens import TokenStore
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, metric, metric_is, readers_at, running, send_over
 
 APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
 
@@ -86,33 +86,20 @@ class Gateway:
 
     async def send(self, *envelopes: v2.Envelope) -> None:
         """Send to the doppler as an agent does, and wait for its answer."""
-        sender = self.channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        with trio.fail_after(20):
-            await trio.to_thread.run_sync(sender, iter([v2.EnvelopeBatch(batch=envelopes)]))
+        await send_over(self.channel, *envelopes)
 
     async def subscribed(self, count: int = 1) -> None:
         """Wait until so many streams are open at the doppler."""
-
-        async def so_many() -> bool:
-            return f"doppler_readers {count}.0\n" in await get(self.doppler, self.certs, "/metrics")
-
-        await eventually(so_many)
+        await readers_at(self.doppler, self.certs, count)
 
     async def books(self, name: str = "gateway 1") -> dict[str, Any]:
         return (await accounts(self.proxy, self.certs))[name]
 
     async def metric(self, name: str) -> float:
-        text = await get(self.proxy, self.certs, "/metrics")
-        lines = [line for line in text.splitlines() if line.startswith(f"reverse_log_proxy_gateway_{name} ")]
-        return float(lines[0].split()[1])
+        return await metric(self.proxy, self.certs, f"reverse_log_proxy_gateway_{name}")
 
     async def eventually(self, name: str, value: float) -> None:
-        async def reached() -> bool:
-            return await self.metric(name) == value
-
-        await eventually(reached)
+        await metric_is(self.proxy, self.certs, f"reverse_log_proxy_gateway_{name}", value)
 
 
 class Reading:

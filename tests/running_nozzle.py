@@ -13,12 +13,11 @@ import trio
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
 from nozzles.config import make_config
-from nozzles.sdk import Batch, NozzleKind, SinkRefused, SinkUnavailable, Write
+from nozzles.sdk import Batch, NozzleKind, SinkDenied, SinkRefused, SinkUnavailable, Write
 from nozzles.service import serve
 from plumbing.config import Section
 from plumbing.lifecycle import Ports
-from plumbing.tls import TlsFiles
-from tests.running import dial
+from tests.running import dial, send_batches, serving, tls_settings
 
 
 @asynccontextmanager
@@ -26,24 +25,16 @@ async def running_nozzle(
     certs: Path, kind: NozzleKind, doppler: Ports, *, name: str = "relay", **settings: Any
 ) -> AsyncIterator[Ports]:
     """Run one nozzle that reads from one Doppler; yields its ports, and drains it on leaving."""
-    files = TlsFiles.named(certs, "nozzle")
     defaults: dict[str, Any] = {
         "doppler_addresses": [doppler["listen"]],
-        "tls_ca": files.ca,
-        "tls_cert": files.cert,
-        "tls_key": files.key,
+        **tls_settings(certs, "nozzle"),
         "batch_max_age_s": 0.01,
         "retry_first_s": 0.01,
         "retry_most_s": 0.05,
     }
     config = make_config(kind, name)(**{**defaults, **settings})
-    stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        ports = await nursery.start(partial(serve, config, kind=kind, stop=stop))
-        try:
-            yield ports
-        finally:
-            stop.set()
+    async with serving(partial(serve, kind=kind), config) as ports:
+        yield ports
 
 
 class FakeConfig(Section):
@@ -65,6 +56,10 @@ class FakeSink:
         """Writes that fail with something unexpected, when half of it is taken."""
         self.refuses: set[str] = set()
         """What the sink will never take."""
+        self.skips: set[str] = set()
+        """What has no form there."""
+        self.denials = 0
+        """Writes that are answered with a wish for credentials."""
         self.takes = trio.Event()
         """Until this is set every write waits."""
         self.takes.set()
@@ -98,11 +93,16 @@ class FakeSink:
         if self.breaks:
             self.breaks -= 1
             raise ValueError("broken")
-        wanted = [envelope for envelope in batch if envelope.log.payload.decode() not in self.refuses]
-        if not wanted:
+        formed = [envelope for envelope in batch if envelope.log.payload.decode() not in self.skips]
+        batch.skip(batch.count - len(formed))
+        if self.denials:
+            self.denials -= 1
+            raise SinkDenied("mend token_file")
+        wanted = [envelope for envelope in formed if envelope.log.payload.decode() not in self.refuses]
+        if formed and not wanted:
             raise SinkRefused("none of it", reason="unwanted")
-        if len(wanted) < batch.count:
-            batch.refuse(batch.count - len(wanted), "unwanted")
+        if len(wanted) < len(formed):
+            batch.refuse(len(formed) - len(wanted), "unwanted")
         self.ids.append(batch.id)
         self.taken += wanted
 
@@ -112,8 +112,4 @@ async def send(doppler: Ports, certs: Path, texts: Sequence[str], *, source_id: 
     lines = [Envelope(source_id=source_id, timestamp=1, log={"payload": text.encode()}) for text in texts]
     batches = [EnvelopeBatch(batch=lines[start : start + size]) for start in range(0, len(lines), size)]
     with dial(doppler["listen"], certs, "doppler") as channel:
-        sender = channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=EnvelopeBatch.SerializeToString
-        )
-        with trio.fail_after(10):
-            await trio.to_thread.run_sync(sender, iter(batches))
+        await send_batches(channel, batches)

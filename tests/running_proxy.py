@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import grpc
-import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, metric, readers_at, running, send_over
 
 LOGS = [v2.Selector(log={})]
 ALL_KINDS = [*LOGS, *(v2.Selector(**{kind: {}}) for kind in ("counter", "gauge", "timer", "event"))]
@@ -53,10 +51,7 @@ class Proxy:
         return (await accounts(self.dopplers[0], self.certs))[subscription]
 
     async def metric(self, name: str) -> float:
-        text = await get(self.ports, self.certs, "/metrics")
-        return next(
-            float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"reverse_log_proxy_{name} ")
-        )
+        return await metric(self.ports, self.certs, f"reverse_log_proxy_{name}")
 
 
 @asynccontextmanager
@@ -85,22 +80,6 @@ async def pipeline(certs: Path, count: int = 1, *, doppler: Any = None, **settin
             yield proxy
 
 
-async def send_over(channel: grpc.Channel, *envelopes: v2.Envelope) -> None:
-    sender = channel.stream_unary(
-        "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-    )
-    await in_thread(sender, iter([v2.EnvelopeBatch(batch=envelopes)]))
-
-
-async def readers_at(doppler: Ports, certs: Path, count: int) -> None:
-    """Wait until so many streams are open at a doppler."""
-
-    async def so_many() -> bool:
-        return f"doppler_readers {count}.0\n" in await get(doppler, certs, "/metrics")
-
-    await eventually(so_many)
-
-
 def open_stream(channel: grpc.Channel, method: str = BATCHED, **request: Any) -> Any:
     kind, answer = {
         BATCHED: (v2.EgressBatchRequest, v2.EnvelopeBatch),
@@ -113,11 +92,6 @@ def open_stream(channel: grpc.Channel, method: str = BATCHED, **request: Any) ->
     )(kind(**{"selectors": ALL_KINDS, "use_preferred_tags": True, **request}))
     stream.initial_metadata()
     return stream
-
-
-async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 def envelopes_of(stream: Any) -> Iterator[v2.Envelope]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.deaths import account_of, balanced_ledger, kill
 from tests.end_to_end.subscribers import subscriber, v1_subscriber
 from tests.end_to_end.systems import (
     FIREHOSE,
@@ -28,7 +25,6 @@ from tests.end_to_end.systems import (
     is_settled,
     is_subscribed,
     load,
-    run_command,
     up,
 )
 
@@ -47,7 +43,7 @@ def running(certs_dir: Path, tmp_path: Path) -> Iterator[RunningUp]:
 def test_a_killed_doppler_loses_no_more_than_the_ledger_says(running: RunningUp) -> None:
     with firehose(running, WATCH) as reader, load(running, "load", per_second=PER_SECOND) as sending:
         assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
-        _kill(running, "doppler-0")
+        kill(running, "doppler-0")
         _goes_on(reader, PER_SECOND // 4)
         _comes_back(running, "doppler-0")
         assert eventually(lambda: any(each["received"] for each in accounts(running, "doppler-0", WATCH)))
@@ -59,13 +55,13 @@ def test_a_killed_doppler_loses_no_more_than_the_ledger_says(running: RunningUp)
     assert set(seen) <= sent
     assert len(sent - set(seen)) <= _lost_with(said, "doppler-0")
     assert max(seen.values()) <= 2
-    assert seen.total() - len(seen) <= _account(said, "metron", "agent")["returned"]
+    assert seen.total() - len(seen) <= account_of(said, "metron", "agent")["returned"]
 
 
 def test_a_killed_traffic_controller_loses_nothing(running: RunningUp) -> None:
     with firehose(running, WATCH) as reader, load(running, "load", per_second=PER_SECOND) as sending:
         assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
-        _kill(running, "traffic_controller")
+        kill(running, "traffic_controller")
         assert eventually(lambda: "connecting again" in reader.errors)
         printed_before = Counter(reader.messages("load"))
         _comes_back(running, "traffic_controller")
@@ -80,14 +76,14 @@ def test_a_killed_traffic_controller_loses_nothing(running: RunningUp) -> None:
     assert set(seen) == sent
     twice = seen - Counter(sent)
     assert twice <= printed_before  # printed, and not confirmed when it died
-    assert twice.total() <= sum(_account(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
+    assert twice.total() <= sum(account_of(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
 
 
 def test_a_killed_agent_fails_the_sender_which_knows_what_was_confirmed(running: RunningUp) -> None:
     with firehose(running, WATCH) as reader:
         with load(running, "load", per_second=PER_SECOND) as sending:
             assert eventually(lambda: len(reader.messages("load")) >= PER_SECOND)
-            _kill(running, "metron")
+            kill(running, "metron")
             assert sending.finish() == 3
             confirmed = re.search(r"([\d,]+) of ([\d,]+) envelopes were confirmed", sending.emit.errors)
         assert confirmed, sending.emit.errors
@@ -104,7 +100,7 @@ def test_a_killed_agent_fails_the_sender_which_knows_what_was_confirmed(running:
     count, put = (int(number.replace(",", "")) for number in confirmed.groups())
     assert 0 < count <= put  # what a reader has seen may not be confirmed yet
     assert set(seen) <= set(sending.lines(put)) | set(again.lines())
-    passed_on = _account(said, "metron", "agent", gone=True)["delivered"]
+    passed_on = account_of(said, "metron", "agent", gone=True)["delivered"]
     assert len(set(sending.lines(count)) - set(seen)) <= put - passed_on
 
 
@@ -113,7 +109,7 @@ def test_a_killed_reverse_log_proxy_loses_nothing(running: RunningUp) -> None:
         assert eventually(lambda: is_subscribed(running, WATCH))
         with load(running, "load", per_second=PER_SECOND) as sending:
             assert eventually(lambda: len(reader.lines) >= PER_SECOND)
-            _kill(running, "reverse_log_proxy")
+            kill(running, "reverse_log_proxy")
             _comes_back(running, "reverse_log_proxy")
             so_far = len(reader.lines)
             assert eventually(lambda: len(reader.lines) >= so_far + PER_SECOND)
@@ -126,7 +122,7 @@ def test_a_killed_reverse_log_proxy_loses_nothing(running: RunningUp) -> None:
     _only_the_death_is_remarked(said, "reverse_log_proxy")
     assert set(seen) == sent
     twice = (seen - Counter(sent)).total()
-    assert twice <= sum(_account(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
+    assert twice <= sum(account_of(said, name, WATCH)["returned"] for name in ("doppler-0", "doppler-1"))
 
 
 def test_a_killed_doppler_harms_no_v1_subscriber_of_another(running: RunningUp) -> None:
@@ -134,7 +130,7 @@ def test_a_killed_doppler_harms_no_v1_subscriber_of_another(running: RunningUp) 
         assert eventually(lambda: all(accounts(running, name, f"v1 {WATCH}") for name in dopplers(running)))
         with load(running, "load", per_second=PER_SECOND) as sending:
             assert eventually(lambda: min(len(dying.lines), len(staying.lines)) >= PER_SECOND // 4)
-            _kill(running, "doppler-0")
+            kill(running, "doppler-0")
             so_far = len(staying.lines)
             assert eventually(lambda: len(staying.lines) >= so_far + PER_SECOND)
             _comes_back(running, "doppler-0")
@@ -147,19 +143,10 @@ def test_a_killed_doppler_harms_no_v1_subscriber_of_another(running: RunningUp) 
             return len(staying.lines) + staying.others == books["received"] == books["delivered"]
 
         assert eventually(everything_was_read)
-        ledger = run_command(running.data_dir, "ledger", "--json")
-    assert ledger.returncode == 0, ledger.stdout
-    _only_the_death_is_remarked(json.loads(ledger.stdout), "doppler-0")
+        said = balanced_ledger(running)
+    _only_the_death_is_remarked(said, "doppler-0")
     assert len(staying.lines) == len(set(staying.lines))
     assert set(staying.lines) | set(dying.lines) <= set(sending.lines())
-
-
-def _kill(system: RunningUp, component: str) -> None:
-    """Kill a component whose book has been kept, and wait until that is noticed."""
-    born, pid = system.get(component, "/ledger")["started_at"], system.pid(component)
-    assert eventually(lambda: time.time() - born > 3)  # the supervisor has asked it for its book by then
-    os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: f"child={component} how='was killed by SIGKILL'" in system.output)
 
 
 def _comes_back(system: RunningUp, component: str) -> None:
@@ -175,9 +162,7 @@ def _goes_on(reader: Command, lines: int) -> None:
 def _settled_books(system: RunningUp, *, reader: str = FIREHOSE) -> Any:
     """What `standpipe ledger` says once nothing is on its way, and it says that the books balance."""
     assert eventually(lambda: is_settled(system, WATCH, reader=reader))
-    ledger = run_command(system.data_dir, "ledger", "--json")
-    assert ledger.returncode == 0, ledger.stdout
-    return json.loads(ledger.stdout)
+    return balanced_ledger(system)
 
 
 def _only_the_death_is_remarked(said: Any, component: str) -> None:
@@ -192,13 +177,7 @@ def _lost_with(said: Any, doppler: str) -> int:
     What it held or had not seen confirmed; what it confirmed to agents after its book was last read; and what came to
     the one that took its place before the readers had found it.
     """
-    died, lives = (_account(said, doppler, WATCH, gone=gone) for gone in (True, False))
+    died, lives = (account_of(said, doppler, WATCH, gone=gone) for gone in (True, False))
     confirmed = next(hop["lost"] for hop in said["crossings"] if hop["name"] == f"agents → {doppler}")
-    door = _account(said, doppler, "ingress")
+    door = account_of(said, doppler, "ingress")
     return int(died["held"] + died["in_flight"] + confirmed + door["delivered"] - lives["received"])
-
-
-def _account(said: Any, component: str, name: str, *, gone: bool = False) -> dict[str, Any]:
-    book = next(book for book in said["books"] if (book["component"], book["gone"]) == (component, gone))
-    found: dict[str, Any] = next(account for account in book["accounts"] if account["account"] == name)
-    return found

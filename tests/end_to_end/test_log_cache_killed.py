@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.deaths import account_of, balanced_ledger, kill
 from tests.end_to_end.log_caches import ask, held, logs, pages, payloads, read, send, source_of
 from tests.end_to_end.systems import (
     RunningUp,
@@ -44,19 +42,19 @@ def test_what_a_killed_log_cache_held_is_told_and_nothing_else_is_lost(data_dir:
         load(system, "load", per_second=PER_SECOND) as sending,
     ):
         assert eventually(lambda: held(system).get("load", 0) >= PER_SECOND)
-        _kill(system, "log_cache-0")
+        kill(system, "log_cache-0")
         assert eventually(lambda: held(system).get("load", 0) >= PER_SECOND), system.output
         assert sending.finish() == 0, sending.emit.errors
         sent = sending.lines()
         assert eventually(lambda: set(sent) <= set(others.messages("load")))
         assert eventually(lambda: _is_settled(system))
-        said, found = _ledger(system), [line for page in pages(system, "load") for line in page]
+        said, found = balanced_ledger(system), [line for page in pages(system, "load") for line in page]
         told = run_command(data_dir, "ledger")
     assert Counter(others.messages("load")) == Counter(sent)
 
     assert not said["problems"]
     assert all("log_cache-0" in remark or "sent again" in remark for remark in said["remarks"])
-    dead = _account(said, "log_cache-0", "cache", gone=True)["held"]
+    dead = account_of(said, "log_cache-0", "cache", gone=True)["held"]
     assert f"log_cache-0 held {dead:,} envelopes when it was last seen before it died" in said["remarks"]
     assert f"log_cache-0 held {dead:,} envelopes" in told.stdout
 
@@ -71,7 +69,7 @@ def test_who_follows_a_killed_log_cache_is_told_and_goes_on(data_dir: Path) -> N
     with up(data_dir) as system, running_command(system, "tail", "load", "-f", "--json") as tail:
         with load(system, "load", per_second=200) as sending:
             assert eventually(lambda: len(tail.records) >= 200)
-            _kill(system, "log_cache-0")
+            kill(system, "log_cache-0")
             so_far = len(tail.records)
             assert eventually(lambda: len(tail.records) >= so_far + 400), tail.errors
             assert sending.finish() == 0, sending.emit.errors
@@ -96,7 +94,7 @@ def test_the_other_one_of_two_log_caches_serves_what_is_its(data_dir: Path) -> N
             for node in range(2):
                 assert Counter(read(system, source, node, limit="1000")) == everything
 
-        _kill(system, "log_cache-1")
+        kill(system, "log_cache-1")
         assert Counter(read(system, sources[0], limit="1000")) == everything
         answer = ask(system, f"/api/v1/read/{sources[1]}")
         assert (answer.status_code, answer.json()) == (200, {"envelopes": {"batch": []}})
@@ -107,7 +105,7 @@ def test_the_other_one_of_two_log_caches_serves_what_is_its(data_dir: Path) -> N
         assert eventually(lambda: Counter(read(system, sources[1], limit="1000")) == again)
         assert Counter(read(system, sources[0], 1, limit="1000")) == everything
         assert eventually(lambda: _is_settled(system))
-        said = _ledger(system)
+        said = balanced_ledger(system)
     assert not said["problems"]
     assert all("log_cache-1" in remark or "sent again" in remark for remark in said["remarks"])
 
@@ -123,16 +121,8 @@ def test_nodes_of_a_log_cache_share_the_load_and_each_line_is_held_once(data_dir
             for node in range(2):
                 assert Counter(line for page in pages(system, source, node) for line in page) == expected
         assert eventually(lambda: _is_settled(system))
-        said = _ledger(system)
+        said = balanced_ledger(system)
     assert (said["problems"], said["remarks"]) == ([], [])
-
-
-def _kill(system: RunningUp, component: str) -> None:
-    """Kill a component whose book has been kept, and wait until that is noticed."""
-    born, pid = system.get(component, "/ledger")["started_at"], system.pid(component)
-    assert eventually(lambda: time.time() - born > 3)  # the supervisor has asked it for its book by then
-    os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: f"child={component} how='was killed by SIGKILL'" in system.output)
 
 
 def _is_settled(system: RunningUp) -> bool:
@@ -145,18 +135,6 @@ def _is_settled(system: RunningUp) -> bool:
 
 def _held_of(system: RunningUp, sources: list[str], node: int) -> Counter[str]:
     return Counter({source: count for source, count in held(system, node).items() if source in sources})
-
-
-def _ledger(system: RunningUp) -> Any:
-    ledger = run_command(system.data_dir, "ledger", "--json")
-    assert ledger.returncode == 0, ledger.stdout
-    return json.loads(ledger.stdout)
-
-
-def _account(said: Any, component: str, name: str, *, gone: bool = False) -> dict[str, Any]:
-    book = next(book for book in said["books"] if (book["component"], book["gone"]) == (component, gone))
-    found: dict[str, Any] = next(account for account in book["accounts"] if account["account"] == name)
-    return found
 
 
 def _subscriptions(said: Any) -> list[dict[str, Any]]:

@@ -12,8 +12,6 @@ from plumbing.tls import TlsFiles
 from tests.end_to_end.syslog_programs import Arrange, rsyslog, serving, syslog_ng
 from tests.end_to_end.systems import RunningUp, eventually, run_command, up
 
-pytestmark = pytest.mark.slow
-
 LINES = 100_000
 
 

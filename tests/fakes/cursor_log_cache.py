@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-import h11
 import httpx
 import orjson
 import trio
 
-from plumbing.tls import TlsFiles, server_context
+from plumbing.tls import TlsFiles
+from tests.fakes.https_in_trio import Cut, serving_https
 
 Json = dict[str, Any]
 HEARTBEAT = b": still here\n\n"
@@ -37,10 +35,6 @@ def counter(name: str, total: int, time: int, *, source: str = "shop") -> Json:
 def _envelope(time: int, source: str, **message: Any) -> Json:
     who = {"timestamp": str(time), "source_id": source, "instance_id": "0", "deprecated_tags": {}, "tags": {}}
     return {**who, **message}
-
-
-class Cut(Exception):
-    """The connection ends here."""
 
 
 @dataclass
@@ -196,51 +190,9 @@ def _batch(envelopes: list[Json], headers: dict[str, str]) -> httpx.Response:
     return httpx.Response(200, json={"envelopes": {"batch": envelopes}}, headers=headers)
 
 
-# --- over HTTPS -----------------------------------------------------------------------------------------------------
-
-
 @asynccontextmanager
 async def open_cursor_log_cache(files: TlsFiles) -> AsyncIterator[CursorLogCache]:
-    """Serve for the time of the block."""
+    """Serve over HTTPS for the time of the block."""
     fake = CursorLogCache()
-    context = server_context(files, require_client_cert=False)
-    serve = partial(_serve, fake)
-    async with trio.open_nursery() as nursery:
-        start = partial(trio.serve_ssl_over_tcp, serve, 0, context, host="127.0.0.1", https_compatible=True)
-        [listener] = await nursery.start(start)
-        fake.address = f"127.0.0.1:{listener.transport_listener.socket.getsockname()[1]}"
+    async with serving_https(files, fake.answer) as fake.address:
         yield fake
-        nursery.cancel_scope.cancel()
-
-
-async def _serve(fake: CursorLogCache, stream: trio.SSLStream[trio.SocketStream]) -> None:
-    connection = h11.Connection(h11.SERVER)
-    try:
-        while True:
-            event = connection.next_event()
-            if event is h11.NEED_DATA:
-                connection.receive_data(await stream.receive_some(65536))
-            elif isinstance(event, h11.Request):
-                url = f"https://{fake.address}{event.target.decode()}"
-                response = await fake.answer(httpx.Request("GET", url, headers=list(event.headers)))
-            elif isinstance(event, h11.EndOfMessage):
-                await _send(connection, stream, response)
-                connection.start_next_cycle()
-            else:
-                return
-    except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, Cut):
-        await trio.aclose_forcefully(stream)
-
-
-async def _send(connection: h11.Connection, stream: trio.abc.SendStream, response: httpx.Response) -> None:
-    async def send(event: h11.Event) -> None:
-        await stream.send_all(connection.send(event) or b"")
-
-    await send(h11.Response(status_code=response.status_code, headers=list(response.headers.raw)))
-    if response.is_closed:
-        await send(h11.Data(data=response.content))
-    else:
-        async with aclosing(response.aiter_raw()) as chunks:
-            async for chunk in chunks:
-                await send(h11.Data(data=chunk))
-    await send(h11.EndOfMessage())

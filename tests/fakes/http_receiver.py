@@ -28,11 +28,12 @@ class Said:
 
 
 class HttpReceiver:
-    """Answers on a loopback port until closed."""
+    """Answers on a loopback port, by default on any that is free, until closed."""
 
-    def __init__(self, answer: Callable[[Posted], Said]) -> None:
+    def __init__(self, answer: Callable[[Posted], Said], port: int = 0) -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # headers and body are two writes
 
             def do_POST(self) -> None:
                 path, _, query = self.path.partition("?")
@@ -47,7 +48,7 @@ class HttpReceiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)

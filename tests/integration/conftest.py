@@ -1,13 +1,38 @@
 """Components with their usual settings, for the tests of several files."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
+from plumbing.lifecycle import Ports
+from tests.running import dial, running
 from tests.running_controller import Controller, open_controller
 from tests.running_gateway import Gateway, open_gateway
+from tests.running_log_cache import LogCache, open_log_cache
 from tests.running_proxy import Proxy, pipeline
+
+
+@pytest.fixture
+async def doppler(certs_dir: Path) -> AsyncIterator[Ports]:
+    """A doppler of few subscriptions."""
+    async with running("doppler", certs_dir, drain_grace_s=1.0, max_subscriptions=3) as ports:
+        yield ports
+
+
+@pytest.fixture
+def channel(doppler: Ports, certs_dir: Path) -> Iterator[grpc.Channel]:
+    """A plain channel to the doppler."""
+    with dial(doppler["listen"], certs_dir, "doppler") as channel:
+        yield channel
+
+
+@pytest.fixture
+async def cache(certs_dir: Path, tmp_path: Path) -> AsyncIterator[LogCache]:
+    """A log cache without Dopplers."""
+    async with open_log_cache(certs_dir, tmp_path) as cache:
+        yield cache
 
 
 @pytest.fixture

@@ -1,30 +1,22 @@
 """What a v2 subscriber gets of what it selects, over the wire: the traps of the original's router (reference 2.2)."""
 
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import trio
 
 from envelope.crc64 import crc64
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
-from tests.running import dial, running
+from tests.running import in_thread, running, send_over
 
 
 @pytest.fixture
 async def doppler(certs_dir: Path) -> AsyncIterator[Ports]:
     async with running("doppler", certs_dir, drain_grace_s=1.0) as ports:
         yield ports
-
-
-@pytest.fixture
-def channel(doppler: Ports, certs_dir: Path) -> Iterator[grpc.Channel]:
-    with dial(doppler["listen"], certs_dir, "doppler") as channel:
-        yield channel
 
 
 def subscribe(channel: grpc.Channel, *selectors: v2.Selector, **request: Any) -> Any:
@@ -37,25 +29,12 @@ def subscribe(channel: grpc.Channel, *selectors: v2.Selector, **request: Any) ->
     return stream
 
 
-def send(channel: grpc.Channel, *envelopes: v2.Envelope) -> None:
-    channel.stream_unary(
-        "/loggregator.v2.Ingress/BatchSender",
-        request_serializer=v2.EnvelopeBatch.SerializeToString,
-        response_deserializer=v2.BatchSenderResponse.FromString,
-    )(iter([v2.EnvelopeBatch(batch=envelopes)]))
-
-
 def read(stream: Any, count: int) -> list[v2.Envelope]:
     envelopes: list[v2.Envelope] = []
     while len(envelopes) < count:
         envelopes += next(stream).batch
     assert len(envelopes) == count
     return envelopes
-
-
-async def in_thread(function: Any, *args: Any, **options: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args, **options), abandon_on_cancel=True)
 
 
 def log(source: str, text: bytes = b"") -> v2.Envelope:
@@ -74,7 +53,7 @@ async def test_an_envelope_that_matches_two_selectors_arrives_twice(channel: grp
     """Trap of 2.2: duplicates."""
     stream = await in_thread(subscribe, channel, v2.Selector(log={}), v2.Selector(source_id="x", log={}))
 
-    await in_thread(send, channel, log("x"), log("y"))
+    await send_over(channel, log("x"), log("y"))
 
     envelopes = await in_thread(read, stream, 3)
     assert sorted(envelope.source_id for envelope in envelopes) == ["x", "x", "y"]
@@ -85,8 +64,8 @@ async def test_a_gauge_is_selected_by_the_exact_set_of_its_names(channel: grpc.C
     stream = await in_thread(subscribe, channel, v2.Selector(gauge={"names": ["memory", "cpu"]}))
     exact = gauge("cpu", "memory")
 
-    await in_thread(send, channel, gauge("cpu"), gauge("cpu", "memory", "disk"), exact, gauge("memory"))
-    await in_thread(send, channel, exact)
+    await send_over(channel, gauge("cpu"), gauge("cpu", "memory", "disk"), exact, gauge("memory"))
+    await send_over(channel, exact)
 
     assert await in_thread(read, stream, 2) == [exact, exact]
     stream.cancel()
@@ -99,7 +78,7 @@ async def test_without_selectors_a_stream_opens_and_nothing_arrives(channel: grp
     for stream in (silent, empty):
         stream.add_callback(lambda: got.append("end"))
 
-    await in_thread(send, channel, log("x"), counter("c"))
+    await send_over(channel, log("x"), counter("c"))
 
     assert await in_thread(read, heard, 1) == [log("x")]
     assert got == []
@@ -115,7 +94,7 @@ async def test_readers_of_one_shard_share_only_where_their_selectors_meet(channe
     only_logs = await in_thread(subscribe, channel, v2.Selector(log={}), shard_id="s")
 
     for number in range(60):
-        await in_thread(send, channel, log("x", b"%d" % number), counter(str(number)))
+        await send_over(channel, log("x", b"%d" % number), counter(str(number)))
 
     def until_all_counters_are_there() -> tuple[list[v2.Envelope], list[v2.Envelope]]:
         one: list[v2.Envelope] = []
@@ -141,7 +120,7 @@ async def test_readers_of_one_shard_share_though_each_wants_its_tags_in_another_
     everyone = await in_thread(subscribe, channel, v2.Selector(log={}))
 
     for number in range(60):
-        await in_thread(send, channel, v2.Envelope(tags={"n": str(number)}, log={}))
+        await send_over(channel, v2.Envelope(tags={"n": str(number)}, log={}))
 
     await in_thread(read, everyone, 60)
     shares = [list((await in_thread(next, stream)).batch) for stream in (old, new)]
@@ -160,8 +139,8 @@ async def test_a_deterministic_name_binds_a_counter_to_one_reader_by_its_hash(ch
     }
     names = [f"metric-{number}" for number in range(20)]
 
-    await in_thread(send, channel, *[counter(name) for name in names])
-    await in_thread(send, channel, *[counter(name) for name in names])
+    await send_over(channel, *[counter(name) for name in names])
+    await send_over(channel, *[counter(name) for name in names])
 
     for index, reader in enumerate(sorted(streams)):
         own = [name for name in names if crc64(name.encode()) % 2 == index]

@@ -1,7 +1,6 @@
 """A doppler as original agents and subscribers see it: plain gRPC clients, generated messages (reference 1.8, 2)."""
 
 import queue
-from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,27 +13,8 @@ from pydantic import ValidationError
 from doppler import Config
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
-from tests.running import accounts, dial, eventually, get, running
-
-ALL_KINDS = [
-    v2.Selector(log={}),
-    v2.Selector(counter={}),
-    v2.Selector(gauge={}),
-    v2.Selector(timer={}),
-    v2.Selector(event={}),
-]
-
-
-@pytest.fixture
-async def doppler(certs_dir: Path) -> AsyncIterator[Ports]:
-    async with running("doppler", certs_dir, drain_grace_s=1.0, max_subscriptions=3) as ports:
-        yield ports
-
-
-@pytest.fixture
-def channel(doppler: Ports, certs_dir: Path) -> Iterator[grpc.Channel]:
-    with dial(doppler["listen"], certs_dir, "doppler") as channel:
-        yield channel
+from tests.running import accounts, dial, eventually, get, in_thread, running
+from tests.running_proxy import open_stream
 
 
 def batch(*payloads: bytes, source: str = "app") -> v2.EnvelopeBatch:
@@ -49,22 +29,6 @@ def batch_sender(channel: grpc.Channel) -> Any:
     )
 
 
-def subscribe(channel: grpc.Channel, **request: Any) -> Any:
-    """Open a stream and wait until the doppler has it."""
-    stream = channel.unary_stream(
-        "/loggregator.v2.Egress/BatchedReceiver",
-        request_serializer=v2.EgressBatchRequest.SerializeToString,
-        response_deserializer=v2.EnvelopeBatch.FromString,
-    )(v2.EgressBatchRequest(**{"selectors": ALL_KINDS, "use_preferred_tags": True, **request}))
-    stream.initial_metadata()
-    return stream
-
-
-async def in_thread(function: Any, *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
-
-
 def read(stream: Any, count: int) -> list[bytes]:
     payloads: list[bytes] = []
     while len(payloads) < count:
@@ -73,7 +37,7 @@ def read(stream: Any, count: int) -> list[bytes]:
 
 
 async def test_batches_reach_a_subscriber_and_the_sender_gets_its_one_answer(channel: grpc.Channel) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
 
     answer = await in_thread(batch_sender(channel), iter([batch(b"1", b"2"), batch(b"3")]))
 
@@ -83,7 +47,7 @@ async def test_batches_reach_a_subscriber_and_the_sender_gets_its_one_answer(cha
 
 
 async def test_single_envelopes_reach_a_subscriber(channel: grpc.Channel) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     sender = channel.stream_unary(
         "/loggregator.v2.Ingress/Sender",
         request_serializer=v2.Envelope.SerializeToString,
@@ -116,7 +80,7 @@ async def test_what_a_router_does_not_implement_is_answered_in_its_words(
 async def test_a_malformed_envelope_is_counted_and_its_neighbours_arrive(
     channel: grpc.Channel, doppler: Ports, certs_dir: Path
 ) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     good = batch(b"good").SerializeToString()
     raw_sender = channel.stream_unary("/loggregator.v2.Ingress/BatchSender")
 
@@ -131,7 +95,7 @@ async def test_a_malformed_envelope_is_counted_and_its_neighbours_arrive(
 async def test_a_message_of_50_mib_is_refused_and_nobody_else_is_harmed(
     channel: grpc.Channel, doppler: Ports, certs_dir: Path
 ) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     with pytest.raises(grpc.RpcError) as error:
         await in_thread(batch_sender(channel), iter([batch(b"x" * (50 << 20))]))
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -157,7 +121,7 @@ async def test_ten_mib_are_taken_and_one_byte_more_ends_the_stream_alone(
     channel: grpc.Channel, doppler: Ports, certs_dir: Path
 ) -> None:
     """What a router receives at most (0.1); what came before on the stream has arrived, and the next stream works."""
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     await in_thread(batch_sender(channel), iter([of_size(10 << 20)]))
     assert len(await in_thread(read, stream, 100)) == 100
 
@@ -179,7 +143,7 @@ async def test_ten_mib_are_taken_and_one_byte_more_ends_the_stream_alone(
 
 
 async def test_a_packed_message_may_not_be_longer_than_another(channel: grpc.Channel) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     packed = partial(batch_sender(channel), compression=grpc.Compression.Gzip)
 
     with pytest.raises(grpc.RpcError) as error:
@@ -202,7 +166,7 @@ def test_a_doppler_has_buffers_though_nobody_says_how_large(size: str) -> None:
 @pytest.mark.parametrize("preferred", [True, False])
 async def test_a_large_batch_comes_in_messages_that_every_client_takes(channel: grpc.Channel, preferred: bool) -> None:
     """Clients of gRPC's default take 4 MiB, routers and agents 10: tags in their old form make this one longer."""
-    stream = await in_thread(partial(subscribe, channel, use_preferred_tags=preferred))
+    stream = await in_thread(open_stream, channel, use_preferred_tags=preferred)
     envelopes = [v2.Envelope(tags={"n": str(n)}, log={"payload": b"x" * 100}) for n in range(80_000)]
     sent = v2.EnvelopeBatch(batch=envelopes)
     assert sent.ByteSize() > 9_000_000
@@ -224,10 +188,10 @@ async def test_a_request_that_is_none_is_refused_with_its_reason(channel: grpc.C
 
 
 async def test_one_subscription_too_many_is_refused(channel: grpc.Channel) -> None:
-    streams = [await in_thread(subscribe, channel) for _ in range(3)]
+    streams = [await in_thread(open_stream, channel) for _ in range(3)]
 
     with pytest.raises(grpc.RpcError) as error:
-        await in_thread(next, subscribe(channel))
+        await in_thread(next, open_stream(channel))
 
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     for stream in streams:
@@ -253,7 +217,7 @@ async def test_a_certificate_of_another_authority_is_turned_away(
 async def test_clients_that_connect_and_say_nothing_harm_nobody(doppler: Ports, channel: grpc.Channel) -> None:
     host, _, port = doppler["listen"].rpartition(":")
     silent = [await trio.open_tcp_stream(host, int(port)) for _ in range(20)]
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
 
     await in_thread(batch_sender(channel), iter([batch(b"heard")]))
 
@@ -266,7 +230,7 @@ async def test_clients_that_connect_and_say_nothing_harm_nobody(doppler: Ports, 
 async def test_a_vanished_subscriber_is_noticed_and_its_books_are_closed(
     channel: grpc.Channel, doppler: Ports, certs_dir: Path
 ) -> None:
-    stream = await in_thread(subscribe, channel)
+    stream = await in_thread(open_stream, channel)
     stream.cancel()
 
     async def closed() -> bool:
@@ -279,8 +243,8 @@ async def test_a_vanished_subscriber_is_noticed_and_its_books_are_closed(
 async def test_a_subscriber_that_never_reads_loses_its_own_and_a_healthy_one_loses_none(certs_dir: Path) -> None:
     async with running("doppler", certs_dir, diode_capacity=1000, drain_grace_s=0.1) as ports:
         with dial(ports["listen"], certs_dir, "doppler") as channel:
-            deaf = await in_thread(partial(subscribe, channel, shard_id="deaf"))
-            healthy = await in_thread(partial(subscribe, channel, shard_id="healthy"))
+            deaf = await in_thread(open_stream, channel, shard_id="deaf")
+            healthy = await in_thread(open_stream, channel, shard_id="healthy")
             sent = 400
             messages = [batch(*[b"x" * 500] * 100) for _ in range(sent)]
 

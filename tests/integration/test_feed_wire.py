@@ -17,7 +17,7 @@ from plumbing.island import open_island
 from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles
 from tests.fakes.original_router import router_that_hears_out
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, readers_at, running, send_batches
 
 
 class Fed:
@@ -63,25 +63,14 @@ async def feeding(certs: Path, *addresses: str, fed: Fed | None = None) -> Async
 
 async def send(ports: Ports, certs: Path, *payloads: bytes) -> None:
     with dial(ports["listen"], certs, "doppler") as channel:
-        sender = channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        batches = [v2.EnvelopeBatch(batch=[v2.Envelope(source_id="a", log={"payload": each})]) for each in payloads]
-        with trio.fail_after(10):
-            await trio.to_thread.run_sync(sender, iter(batches))
-
-
-async def readers_are(ports: Ports, certs: Path, count: int) -> None:
-    async def so_many() -> bool:
-        return f"doppler_readers {count}.0" in await get(ports, certs, "/metrics")
-
-    await eventually(so_many)
+        logs = [v2.Envelope(source_id="a", log={"payload": each}) for each in payloads]
+        await send_batches(channel, [v2.EnvelopeBatch(batch=[each]) for each in logs])
 
 
 async def test_a_feed_that_leaves_confirms_what_it_has_dealt_with(certs_dir: Path) -> None:
     async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
         async with feeding(certs_dir, doppler["listen"]) as fed:
-            await readers_are(doppler, certs_dir, 1)
+            await readers_at(doppler, certs_dir, 1)
             await send(doppler, certs_dir, b"1")
             await fed.wait_for(1)
             await send(doppler, certs_dir, b"2")
@@ -101,7 +90,7 @@ async def test_a_feed_whose_relay_fails_confirms_what_was_dealt_with_before(cert
     async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
         with pytest.RaisesGroup(ConnectionResetError):
             async with feeding(certs_dir, doppler["listen"], fed=Failing()) as fed:
-                await readers_are(doppler, certs_dir, 1)
+                await readers_at(doppler, certs_dir, 1)
                 for count, payload in enumerate([b"1", b"2", b"3"]):
                     await fed.wait_for(count)
                     await send(doppler, certs_dir, payload)
@@ -123,19 +112,19 @@ async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
 
         monkeypatch.setattr(peers, "resolve_all", resolve_all)
         async with feeding(certs_dir, "doppler.example:8082"):
-            await readers_are(going, certs_dir, 1)
+            await readers_at(going, certs_dir, 1)
 
             known.remove(going["listen"])
 
-            await readers_are(going, certs_dir, 0)
-            await readers_are(staying, certs_dir, 1)
+            await readers_at(going, certs_dir, 0)
+            await readers_at(staying, certs_dir, 1)
 
 
 async def test_a_notice_before_the_largest_message_there_is_does_not_block_the_stream(certs_dir: Path) -> None:
     largest = b"x" * ((10 << 20) - 30)
     async with running("doppler", certs_dir, diode_capacity=1, drain_grace_s=0.2) as doppler:
         async with feeding(certs_dir, doppler["listen"]):
-            await readers_are(doppler, certs_dir, 1)
+            await readers_at(doppler, certs_dir, 1)
         await send(doppler, certs_dir, b"lost", largest)
 
         async with feeding(certs_dir, doppler["listen"]) as fed:

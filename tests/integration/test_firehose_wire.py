@@ -21,7 +21,7 @@ from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
 from plumbing.tls import client_context
 from plumbing.tokens import TokenStore
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, eventually, get, running, send_over
 
 APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
 
@@ -52,11 +52,7 @@ class Pipeline:
 
     async def send(self, *envelopes: v2.Envelope) -> None:
         """Send to the doppler as an agent does, and wait for its answer."""
-        sender = self.channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        with trio.fail_after(20):
-            await trio.to_thread.run_sync(sender, iter([v2.EnvelopeBatch(batch=envelopes)]))
+        await send_over(self.channel, *envelopes)
 
     async def subscribed(self, name: str) -> None:
         """Wait until the doppler has a reader for `name`."""

@@ -17,7 +17,7 @@ from plumbing.acks import ACKS_METADATA, CHANGES_METADATA
 from plumbing.tls import TlsFiles, grpc_server_credentials
 from plumbing.tokens import TokenStore
 from tests.integration.test_firehose_wire import Pipeline, log, receive
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, readers_at, running
 
 STOPS_WITHIN_S = 6.0
 HANGS = ["before TLS", "before its headers", "after its headers"]
@@ -83,7 +83,7 @@ async def test_a_traffic_controller_serves_from_the_others(certs_dir: Path, tmp_
                 with dial(good["listen"], certs_dir, "doppler") as channel:
                     pipeline = Pipeline(good, ports, certs_dir, tokens, channel)
                     async with pipeline.connect("/firehose/s") as firehose, pipeline.connect("/apps/a/stream") as app:
-                        await readers_are(pipeline, 2)
+                        await readers_at(pipeline.doppler, pipeline.certs, 2)
                         await pipeline.send(log(b"1", "a"))
                         texts = [(await receive(each, 1))[0].logMessage.message for each in (firehose, app)]
                 scope.deadline = trio.current_time() + STOPS_WITHIN_S
@@ -107,7 +107,7 @@ async def test_a_reverse_log_proxy_stops_though_its_goodbye_is_not_heard(certs_d
                     )(request)
                     with dial(good["listen"], certs_dir, "doppler") as doppler:
                         pipeline = Pipeline(good, ports, certs_dir, TokenStore(certs_dir), doppler)
-                        await readers_are(pipeline, 1)
+                        await readers_at(pipeline.doppler, pipeline.certs, 1)
                         await pipeline.send(log(b"1"))
                         with trio.fail_after(10):
                             (envelope,) = (await trio.to_thread.run_sync(next, stream)).batch
@@ -127,10 +127,3 @@ async def test_an_agent_sends_to_the_others(certs_dir: Path) -> None:
                         await agent.send(log(b"x"))
                 scope.deadline = trio.current_time() + STOPS_WITHIN_S
         assert (await accounts(good, certs_dir))["ingress"]["received"] == 10
-
-
-async def readers_are(pipeline: Pipeline, count: int) -> None:
-    async def so_many() -> bool:
-        return f"doppler_readers {count}.0" in await get(pipeline.doppler, pipeline.certs, "/metrics")
-
-    await eventually(so_many)

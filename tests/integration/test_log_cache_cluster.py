@@ -12,8 +12,9 @@ import trio
 
 from envelope.pb import logcache_v1_pb2 as pb
 from envelope.pb.loggregator_v2_pb2 import Envelope
+from tests.log_cache_node import logs, payloads
 from tests.running import eventually
-from tests.running_cache_cluster import Nodes, cluster, free_addresses, logs, payloads
+from tests.running_cache_cluster import Nodes, cluster, free_addresses
 
 SECOND = 1_000_000_000
 SOURCES = [f"app-{number}" for number in range(30)]

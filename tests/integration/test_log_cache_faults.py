@@ -10,8 +10,8 @@ import trio
 from envelope.framing import frame, varint
 from envelope.pb import logcache_v1_pb2 as pb
 from envelope.pb.loggregator_v2_pb2 import Envelope
-from tests.log_cache_node import Client, logs, node
-from tests.running import accounts, eventually, get
+from tests.log_cache_node import Node, logs, node
+from tests.running import accounts, metric, metric_is
 
 LEAST, MOST = -(2**63), 2**63 - 1
 
@@ -26,30 +26,21 @@ class Raw:
         return self._message
 
 
-async def _metric(client: Client, certs: Path, name: str) -> float:
-    lines = (await get(client.ports, certs, "/metrics")).splitlines()
-    return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
-
-
 async def test_times_of_every_kind_are_held_and_found(certs_dir: Path) -> None:
     times = [LEAST, -1, 0, 1, 2**62, MOST - 1]
     async with node(certs_dir) as client:
-        await client.send(*logs(*reversed(times)))
+        await client.send(logs("app", times[::-1]))
 
-        assert await client.read(start_time=LEAST, end_time=MOST) == times
-        assert await client.read(start_time=LEAST, end_time=MOST, descending=True) == times[::-1]
-        assert await client.read(start_time=-1, end_time=1) == [-1, 0]
+        assert await client.times(start_time=LEAST, end_time=MOST) == times
+        assert await client.times(start_time=LEAST, end_time=MOST, descending=True) == times[::-1]
+        assert await client.times(start_time=-1, end_time=1) == [-1, 0]
 
 
 async def test_ten_thousand_of_one_nanosecond_come_once_each(certs_dir: Path) -> None:
     async with node(certs_dir) as client:
         for start in range(0, 10_000, 2500):
-            await client.send(
-                *(
-                    Envelope(source_id="app", timestamp=7, instance_id=str(number))
-                    for number in range(start, start + 2500)
-                )
-            )
+            numbers = range(start, start + 2500)
+            await client.send([Envelope(source_id="app", timestamp=7, instance_id=str(number)) for number in numbers])
 
         seen: list[str] = []
         cursor = ""
@@ -65,7 +56,7 @@ async def test_ten_thousand_of_one_nanosecond_come_once_each(certs_dir: Path) ->
 @pytest.mark.parametrize("source_id", ["a/b c", "\0", "🚒\n", "..", "x" * 60_000])
 async def test_a_source_may_have_any_name(certs_dir: Path, source_id: str) -> None:
     async with node(certs_dir) as client:
-        await client.send(Envelope(source_id=source_id, timestamp=1))
+        await client.send([Envelope(source_id=source_id, timestamp=1)])
 
         answer = await client.call("Egress/Read", pb.ReadRequest(source_id=source_id))
 
@@ -80,7 +71,7 @@ async def test_what_is_no_envelope_is_counted_and_the_others_are_held(certs_dir:
         code, _ = await client.refusal("Ingress/Send", Raw(b"\x0a\xff"))
 
         assert code is grpc.StatusCode.INVALID_ARGUMENT
-        assert await client.read() == [1, 1]
+        assert await client.times() == [1, 1]
         everything = (await accounts(client.ports, certs_dir))["all"]
         assert (everything["received"], everything["delivered"], everything["skipped"]) == (4, 2, 2)
 
@@ -130,17 +121,17 @@ async def test_a_pattern_that_would_take_for_ever_takes_no_time(certs_dir: Path)
     names = [f"{'a' * 4000}{number}!" for number in range(100)]
     async with node(certs_dir) as client:
         await client.send(
-            *(Envelope(source_id="app", timestamp=at, counter={"name": name}) for at, name in enumerate(names))
+            [Envelope(source_id="app", timestamp=at, counter={"name": name}) for at, name in enumerate(names)]
         )
 
         with trio.fail_after(10):
-            assert await client.read(name_filter="(a+)+$") == []
+            assert await client.times(name_filter="(a+)+$") == []
 
 
 async def test_a_hundred_thousand_sources_are_held_and_told_of(certs_dir: Path) -> None:
     async with node(certs_dir) as client:
         for start in range(0, 100_000, 10_000):
-            await client.send(*(Envelope(source_id=f"app-{n}", timestamp=n) for n in range(start, start + 10_000)))
+            await client.send([Envelope(source_id=f"app-{n}", timestamp=n) for n in range(start, start + 10_000)])
 
         meta = await client.call("Egress/Meta", pb.MetaRequest())
 
@@ -153,27 +144,23 @@ async def test_followers_that_vanish_leave_nothing_behind(certs_dir: Path) -> No
         async with trio.open_nursery() as followers:
             for _ in range(20):
                 followers.start_soon(_follow, client)
-            await eventually(lambda: _is(client, certs_dir, "log_cache_followers", 20))
-            await client.send(*logs(1))
+            await metric_is(client.ports, certs_dir, "log_cache_followers", 20)
+            await client.send(logs("app", [1]))
 
-        assert await _is(client, certs_dir, "log_cache_followers", 0)
+        assert await metric(client.ports, certs_dir, "log_cache_followers") == 0
 
 
-async def _follow(client: Client) -> None:
+async def _follow(client: Node) -> None:
     first = await client.call("Egress/Read", pb.ReadRequest(source_id="app"), standpipe_cursor="", standpipe_wait="20")
     assert len(first.envelopes.batch) == 1
-
-
-async def _is(client: Client, certs: Path, name: str, value: float) -> bool:
-    return await _metric(client, certs, name) == value
 
 
 async def test_a_node_that_may_take_less_than_it_does_serves_all_the_same(certs_dir: Path) -> None:
     settings: dict[str, Any] = {"memory_limit_bytes": 1 << 20, "truncation_interval_s": 0.05}
     async with node(certs_dir, **settings) as client:
-        await client.send(*logs(*range(1000)))
-        await eventually(lambda: _is(client, certs_dir, "log_cache_envelopes_held", 0))
+        await client.send(logs("app", range(1000)))
+        await metric_is(client.ports, certs_dir, "log_cache_envelopes_held", 0)
 
-        assert await client.read() == []
+        assert await client.times() == []
         book = await accounts(client.ports, certs_dir)
         assert (book["cache"]["skipped"], book["cache"]["held"]) == (1000, 0)

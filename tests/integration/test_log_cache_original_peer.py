@@ -13,8 +13,9 @@ import pytest
 from envelope.pb import logcache_v1_pb2 as pb
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from tests.fakes.original_log_cache import OriginalLogCache, original_log_cache
+from tests.log_cache_node import logs, payloads
 from tests.running import eventually
-from tests.running_cache_cluster import Nodes, cluster, logs, payloads
+from tests.running_cache_cluster import Nodes, cluster
 
 SECOND = 1_000_000_000
 

@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from tests.fakes.hung_node import HANGS, hung_node
+from tests.log_cache_node import Node, logs, payloads
 from tests.running import eventually
-from tests.running_cache_cluster import Node, Nodes, cluster, free_addresses, logs, payloads
+from tests.running_cache_cluster import Nodes, cluster, free_addresses
 
 
 @asynccontextmanager

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.config import parse_listen
 from plumbing.lifecycle import Ports
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, eventually, get, in_thread, running
+from tests.running_proxy import open_stream
 
 AGENT = {"deployment": "cf", "job": "cell", "index": "7", "ip": "10.0.0.1", "colour": "red"}
 APP = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
@@ -84,21 +84,10 @@ def _receive(stream: Any, count: int) -> list[v2.Envelope]:
     return envelopes
 
 
-async def in_thread(function: Any, *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(function, *args, abandon_on_cancel=True)
-
-
 @contextmanager
 def subscribed(address: str, certs: Path) -> Iterator[Any]:
-    selectors = [v2.Selector(**{kind: {}}) for kind in ("log", "counter", "gauge", "timer", "event")]
     with dial(address, certs, "doppler") as channel:
-        stream = channel.unary_stream(
-            "/loggregator.v2.Egress/BatchedReceiver",
-            request_serializer=v2.EgressBatchRequest.SerializeToString,
-            response_deserializer=v2.EnvelopeBatch.FromString,
-        )(v2.EgressBatchRequest(selectors=selectors, use_preferred_tags=True))
-        stream.initial_metadata()
+        stream = open_stream(channel)
         try:
             yield stream
         finally:

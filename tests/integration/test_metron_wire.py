@@ -14,7 +14,7 @@ import trio
 from envelope.pb import loggregator_v2_pb2 as v2
 from plumbing.lifecycle import Ports
 from plumbing.tls import TlsFiles, grpc_server_credentials
-from tests.running import accounts, dial, eventually, running
+from tests.running import accounts, dial, eventually, running, send_batches
 
 
 @asynccontextmanager
@@ -26,12 +26,7 @@ async def agent_on(certs: Path, *dopplers: str, **settings: Any) -> AsyncIterato
 async def send(ports: Ports, certs: Path, *envelopes: v2.Envelope, messages: int = 1) -> None:
     """Send `messages` batches of these envelopes on one stream, and wait for the agent's answer."""
     with dial(ports["listen"], certs, "metron") as channel:
-        sender = channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        batches = iter([v2.EnvelopeBatch(batch=envelopes)] * messages)
-        with trio.fail_after(20):
-            await trio.to_thread.run_sync(sender, batches)
+        await send_batches(channel, [v2.EnvelopeBatch(batch=envelopes)] * messages)
 
 
 def log(payload: bytes) -> v2.Envelope:

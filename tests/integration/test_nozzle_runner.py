@@ -187,10 +187,27 @@ async def test_what_the_sink_refuses_is_dropped_and_counted(pipeline: Pipeline) 
     assert 'nozzle_envelopes_dropped_total{reason="unwanted"} 3.0' in metrics
 
 
+async def test_what_has_no_form_at_the_sink_is_skipped_once_through_failures(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    sink = FakeSink()
+    sink.skips, sink.refuses, sink.denials = {"1", "2", "3", "4"}, {"5"}, 2
+    async with pipeline.nozzle(sink, batch_max_envelopes=10, spool_dir=tmp_path, spool_mode="always") as nozzle:
+        await pipeline.send(*LINES, size=6)
+        await eventually(lambda: _delivered(pipeline, nozzle, 55))
+        books = await pipeline.books(nozzle)
+        metrics = await get(nozzle, pipeline.certs, "/metrics")
+
+    assert (books["received"], books["skipped"], books["dropped"]) == (60, 4, {"unwanted": 1})
+    assert (books["held"], books["balance"]) == (0, 0)
+    assert "nozzle_envelopes_skipped_total 4.0" in metrics
+    assert 'nozzle_errors_total{kind="denied"} 2.0' in metrics
+
+
 async def test_what_is_filtered_out_is_confirmed_and_counted(pipeline: Pipeline) -> None:
     sink = FakeSink()
     async with pipeline.nozzle(
-        sink, filter={"sources": ["a"]}, transforms=[{"step": "add_tags", "tags": {"seen": "yes"}}]
+        sink, filter={"exclude_sources": ["b"]}, transforms=[{"step": "add_tags", "tags": {"seen": "yes"}}]
     ) as nozzle:
         await pipeline.send(*LINES, source_id="b")
         await pipeline.send("x", source_id="a")
@@ -203,16 +220,30 @@ async def test_what_is_filtered_out_is_confirmed_and_counted(pipeline: Pipeline)
     assert (await pipeline.subscription())["delivered"] == 61
 
 
+async def test_what_a_filter_does_not_select_never_leaves_the_doppler(pipeline: Pipeline) -> None:
+    sink = FakeSink()
+    async with pipeline.nozzle(sink, filter={"types": ["log"], "sources": ["a", "c"]}) as nozzle:
+        for source in ("b", "a"):
+            await pipeline.send(*LINES, source_id=source, size=7)
+        await pipeline.send("last", source_id="c")
+        await eventually(has(sink, 61))
+        books = (await accounts(nozzle, pipeline.certs))["dopplers"]
+
+    assert sink.texts_by_source == {"a": LINES, "c": ["last"]}
+    assert (books["received"], books["delivered"], books["skipped"]) == (61, 61, 0)
+    assert (await pipeline.subscription())["received"] == 61
+
+
 async def test_the_books_balance_at_every_moment(pipeline: Pipeline, tmp_path: Path) -> None:
     sink = FakeSink()
-    sink.breaks, sink.refuses = 3, {"5"}
+    sink.breaks, sink.refuses, sink.skips = 3, {"5"}, {"7"}
     async with pipeline.nozzle(sink, spool_dir=tmp_path, batch_max_envelopes=5, memory_bytes=2000) as nozzle:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: pipeline.send(*LINES, size=3))
-            while len(sink.taken) < 59:
+            while len(sink.taken) < 58:
                 await accounts(nozzle, pipeline.certs)  # which says so if they do not
 
-    assert sink.texts == [line for line in LINES if line != "5"]
+    assert sink.texts == [line for line in LINES if line not in ("5", "7")]
 
 
 async def test_two_processes_of_a_nozzle_share_the_stream(pipeline: Pipeline) -> None:

@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-import trio
 
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
@@ -19,16 +17,11 @@ from plumbing.lifecycle import Ports
 from tests.fakes.original_program import Sending
 from tests.fakes.original_readers import reverse_log_proxy
 from tests.fakes.original_senders import AgentPool, IngressClient, MetricEmitter
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, eventually, in_thread, metric, metric_is, running
 
 SELECTORS = [v2.Selector(**{kind: {}}) for kind in ("log", "counter", "gauge", "timer", "event")]
 BATCH_SENDER = "/loggregator.v2.Ingress/BatchSender"
 PUSHER = "/plumbing.DopplerIngestor/Pusher"
-
-
-async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 @asynccontextmanager
@@ -62,18 +55,6 @@ def pushed(payload: bytes) -> plumbing.EnvelopeData:
     message = {"message": payload, "message_type": v1.LogMessage.OUT, "timestamp": 7, "app_id": "app"}
     envelope = v1.Envelope(origin="rep", eventType=v1.Envelope.LogMessage, timestamp=7, logMessage=message)
     return plumbing.EnvelopeData(payload=envelope.SerializeToString())
-
-
-async def metric(ports: Ports, certs: Path, name: str) -> float:
-    lines = (await get(ports, certs, "/metrics")).splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
-
-
-async def until(ports: Ports, certs: Path, name: str, value: float) -> None:
-    async def is_so() -> bool:
-        return await metric(ports, certs, name) == value
-
-    await eventually(is_so)
 
 
 # --- go-loggregator's IngressClient, at an agent ----------------------------------------------------------------------
@@ -178,7 +159,7 @@ async def test_a_metric_on_a_stream_of_its_own_arrives_with_the_total_that_the_a
                     emitter.pulse("dropped", 1, direction="egress")
                 emitter.gauge("subscriptions", 1.006)
                 got = await take(envelopes, 5)
-                await until(metron, certs_dir, "metron_ingress_streams", 3)
+                await metric_is(metron, certs_dir, "metron_ingress_streams", 3)
                 assert await in_thread(emitter.event, "started", "now") == v2.IngressResponse()
                 (event,) = await take(envelopes, 1)
 
@@ -238,7 +219,7 @@ async def test_a_pool_comes_back_to_a_doppler_that_comes_back(
         address = first["listen"]
         pool = AgentPool(address, certs_dir, path)
         pool.connect()
-        await until(first, certs_dir, "doppler_ingress_streams", 5)
+        await metric_is(first, certs_dir, "doppler_ingress_streams", 5)
     async with running("doppler", certs_dir, listen=address, drain_grace_s=0.3) as second:
         with reading(address, certs_dir) as envelopes, pool:
 

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,6 @@ from tests.go_log_cache import ZERO_TIME, UnexpectedStatus, escaped
 from tests.running_log_cache import APP, LogCache, counter, log, open_log_cache, texts
 
 SECOND = 1_000_000_000
-
-
-@pytest.fixture
-async def cache(certs_dir: Path, tmp_path: Path) -> AsyncIterator[LogCache]:
-    async with open_log_cache(certs_dir, tmp_path) as opened:
-        yield opened
 
 
 OF_EVERY_KIND = [

@@ -24,12 +24,6 @@ SOON = 0.02
 """A client's pause; that of the original is ten times as long."""
 
 
-@pytest.fixture
-async def cache(certs_dir: Path, tmp_path: Path) -> AsyncIterator[LogCache]:
-    async with open_log_cache(certs_dir, tmp_path) as opened:
-        yield opened
-
-
 class Shown(list[str]):
     """What a command has shown."""
 

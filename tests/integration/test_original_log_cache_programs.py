@@ -10,21 +10,16 @@ import pytest
 
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from tests.go_log_cache import Read, UnexpectedStatus
+from tests.log_cache_node import logs
 from tests.noaa import Consumer, Unauthorized
 from tests.running import running
-from tests.running_cache_cluster import cluster, logs
-from tests.running_log_cache import APP, LogCache, counter, log, open_log_cache, texts
+from tests.running_cache_cluster import cluster
+from tests.running_log_cache import APP, LogCache, counter, log, texts
 
 SECOND = 1_000_000_000
 INTERVAL_S = 40
 THROUGHPUT = f"sum by (instance_id) (count_over_time(http{{source_id='{APP}'}}[{INTERVAL_S}s])) / {INTERVAL_S}"
 RESPONSE_TIME = f"avg by (instance_id) (max_over_time(http{{source_id='{APP}'}}[{INTERVAL_S}s])) / (1000 * 1000)"
-
-
-@pytest.fixture
-async def cache(certs_dir: Path, tmp_path: Path) -> AsyncIterator[LogCache]:
-    async with open_log_cache(certs_dir, tmp_path) as opened:
-        yield opened
 
 
 def request(at: int, instance: int, took_ms: float, **tags: str) -> Envelope:

@@ -1,8 +1,7 @@
 """The original's programs that read, each at components of ours in the place of theirs (loggregator.md 1, 2)."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,10 @@ from envelope.pb import plumbing_pb2 as plumbing
 from plumbing.lifecycle import Ports
 from tests.fakes.original_program import Sending
 from tests.fakes.original_readers import EnvelopeStreamConnector, reverse_log_proxy, traffic_controller
-from tests.running import dial, eventually, get, running
+from tests.running import dial, eventually, in_thread, metric, metric_is, running
 
 SELECTORS = [v2.Selector(**{kind: {}}) for kind in ("log", "counter", "gauge", "timer", "event")]
 BATCH_SENDER = "/loggregator.v2.Ingress/BatchSender"
-
-
-async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 async def take(envelopes: Iterator[Any], count: int) -> list[Any]:
@@ -33,18 +27,6 @@ async def take(envelopes: Iterator[Any], count: int) -> list[Any]:
 
 def batch(*payloads: bytes) -> v2.EnvelopeBatch:
     return v2.EnvelopeBatch(batch=[v2.Envelope(source_id="app", log={"payload": payload}) for payload in payloads])
-
-
-async def metric(ports: Ports, certs: Path, name: str) -> float:
-    lines = (await get(ports, certs, "/metrics")).splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
-
-
-async def until(ports: Ports, certs: Path, name: str, value: float) -> None:
-    async def is_so() -> bool:
-        return await metric(ports, certs, name) == value
-
-    await eventually(is_so)
 
 
 # --- a traffic controller and a reverse log proxy, at dopplers --------------------------------------------------------
@@ -71,7 +53,7 @@ async def test_a_traffic_controller_has_a_stream_for_each_client_from_every_dopp
             app = plumbing.SubscriptionRequest(filter={"appID": "app", "log": {}})
             clients = [controller.open(app) for _ in range(30)]
             for doppler in dopplers:
-                await until(doppler, certs_dir, "doppler_readers", 30)
+                await metric_is(doppler, certs_dir, "doppler_readers", 30)
 
             await send_to_each(dopplers, certs_dir, b"1", b"2")
 
@@ -81,7 +63,7 @@ async def test_a_traffic_controller_has_a_stream_for_each_client_from_every_dopp
             for stream in clients[0]:
                 stream.cancel()
             for doppler in dopplers:
-                await until(doppler, certs_dir, "doppler_readers", 29)
+                await metric_is(doppler, certs_dir, "doppler_readers", 29)
 
 
 async def test_a_reverse_log_proxy_has_a_stream_for_each_consumer_from_every_router(certs_dir: Path) -> None:
@@ -90,7 +72,7 @@ async def test_a_reverse_log_proxy_has_a_stream_for_each_consumer_from_every_rou
             request = v2.EgressBatchRequest(selectors=SELECTORS, use_preferred_tags=True)
             consumers = [proxy.open(request) for _ in range(30)]
             for doppler in dopplers:
-                await until(doppler, certs_dir, "doppler_readers", 30)
+                await metric_is(doppler, certs_dir, "doppler_readers", 30)
 
             await send_to_each(dopplers, certs_dir, b"1", b"2")
 
@@ -107,9 +89,9 @@ async def test_a_proxy_that_takes_10_mib_takes_the_longest_message_there_is_with
         with reverse_log_proxy([doppler["listen"]], certs_dir) as proxy:
             request = v2.EgressBatchRequest(selectors=SELECTORS, use_preferred_tags=True, shard_id="s")
             (leaving,) = proxy.open(request)
-            await until(doppler, certs_dir, "doppler_readers", 1)
+            await metric_is(doppler, certs_dir, "doppler_readers", 1)
             leaving.cancel()
-            await until(doppler, certs_dir, "doppler_readers", 0)
+            await metric_is(doppler, certs_dir, "doppler_readers", 0)
             await send_to_each([doppler], certs_dir, b"lost")
             await send_to_each([doppler], certs_dir, text)
 
@@ -131,7 +113,7 @@ async def test_a_connector_reads_on_from_a_proxy_that_comes_back(certs_dir: Path
             address = first["listen"]
             connector = EnvelopeStreamConnector(address, certs_dir, request)
             connector.open()
-            await until(doppler, certs_dir, "doppler_readers", 1)
+            await metric_is(doppler, certs_dir, "doppler_readers", 1)
             await send_to_each([doppler], certs_dir, b"before")
             assert [each.log.payload for each in await in_thread(connector.receive)] == [b"before"]
         async with running("reverse_log_proxy", certs_dir, listen=address, **settings) as second:
@@ -140,7 +122,7 @@ async def test_a_connector_reads_on_from_a_proxy_that_comes_back(certs_dir: Path
 
                 assert [each.log.payload for each in await in_thread(connector.receive)] == [b"after"]
                 assert connector.opened > 1
-                await until(second, certs_dir, "reverse_log_proxy_subscribers", 1)
+                await metric_is(second, certs_dir, "reverse_log_proxy_subscribers", 1)
 
 
 async def test_a_connector_that_is_refused_and_asks_again_at_once_harms_nobody(certs_dir: Path) -> None:
@@ -153,7 +135,7 @@ async def test_a_connector_that_is_refused_and_asks_again_at_once_harms_nobody(c
                 EnvelopeStreamConnector(proxy["listen"], certs_dir, request) as refused,
             ):
                 served.open()
-                await until(doppler, certs_dir, "doppler_readers", 1)
+                await metric_is(doppler, certs_dir, "doppler_readers", 1)
                 await send_to_each([doppler], certs_dir, b"1")
                 assert [each.log.payload for each in await in_thread(served.receive)] == [b"1"]
                 async with trio.open_nursery() as nursery:

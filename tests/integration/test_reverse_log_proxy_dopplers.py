@@ -7,18 +7,8 @@ import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from tests.fakes.original_router import original_router
-from tests.running import dial, eventually
-from tests.running_proxy import (
-    METHODS,
-    dopplers_running,
-    in_thread,
-    log,
-    pipeline,
-    proxy_at,
-    read_payloads,
-    readers_at,
-    send_over,
-)
+from tests.running import dial, eventually, in_thread, readers_at, send_over
+from tests.running_proxy import METHODS, dopplers_running, log, pipeline, proxy_at, read_payloads
 
 
 async def test_a_router_whose_certificate_names_another_is_not_read(certs_dir: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.running import accounts, dial
-from tests.running_proxy import METHODS, dopplers_running, in_thread, log, open_stream, proxy_at, read_to_the_end
+from tests.running import accounts, dial, in_thread
+from tests.running_proxy import METHODS, dopplers_running, log, open_stream, proxy_at, read_to_the_end
 
 
 @pytest.mark.parametrize("method", METHODS)

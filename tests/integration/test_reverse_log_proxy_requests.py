@@ -10,8 +10,8 @@ import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from tests.fakes.original_router import original_router
-from tests.running import eventually
-from tests.running_proxy import LOGS, METHODS, Proxy, in_thread, log, pipeline, proxy_at, read_envelopes, read_payloads
+from tests.running import eventually, in_thread
+from tests.running_proxy import LOGS, METHODS, Proxy, log, pipeline, proxy_at, read_envelopes, read_payloads
 
 
 def failure_of(stream: Any) -> tuple[grpc.StatusCode, str]:

@@ -12,8 +12,8 @@ import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from tests.fakes.original_router import original_router
-from tests.running import eventually
-from tests.running_proxy import LOGS, METHODS, envelopes_of, in_thread, log, numbered, pipeline, proxy_at, read_payloads
+from tests.running import eventually, in_thread
+from tests.running_proxy import LOGS, METHODS, envelopes_of, log, numbered, pipeline, proxy_at, read_payloads
 
 
 async def test_a_slow_subscriber_loses_at_the_doppler_and_is_told(certs_dir: Path) -> None:

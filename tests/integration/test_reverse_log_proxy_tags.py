@@ -8,7 +8,8 @@ import pytest
 
 from envelope.pb import loggregator_v2_pb2 as v2
 from tests.fakes.original_router import original_router
-from tests.running_proxy import METHODS, Proxy, in_thread, log, proxy_at, read_envelopes
+from tests.running import in_thread
+from tests.running_proxy import METHODS, Proxy, log, proxy_at, read_envelopes
 
 
 def value(**of: Any) -> v2.Value:

@@ -12,14 +12,13 @@ import pytest
 import trio
 
 from envelope.pb import loggregator_v2_pb2 as v2
-from tests.running import accounts, eventually
+from tests.running import accounts, eventually, in_thread
 from tests.running_proxy import (
     METHODS,
     SINGLE,
     Proxy,
     dopplers_running,
     envelopes_of,
-    in_thread,
     log,
     numbered,
     pipeline,

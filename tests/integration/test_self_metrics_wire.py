@@ -15,7 +15,7 @@ from plumbing.agent_link import emit_through_agent, open_outbox
 from plumbing.island import open_island
 from plumbing.self_metrics import SelfMetrics
 from plumbing.tls import TlsFiles
-from tests.running import accounts, dial, running
+from tests.running import accounts, dial, in_thread, running
 
 SELECTORS = [v2.Selector(counter={}), v2.Selector(gauge={}), v2.Selector(event={})]
 
@@ -28,11 +28,6 @@ def subscribe(channel: grpc.Channel, *, preferred: bool = True) -> Any:
     )(v2.EgressBatchRequest(selectors=SELECTORS, use_preferred_tags=preferred))
     stream.initial_metadata()
     return stream
-
-
-async def in_thread(function: Any, *args: Any) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
 
 
 def read(stream: Any, count: int) -> list[v2.Envelope]:

@@ -18,7 +18,7 @@ from plumbing.lifecycle import Ports
 from plumbing.sources_feed import SourcesFeed
 from plumbing.tls import TlsFiles
 from tests.fakes.original_router import router_of_sources
-from tests.running import accounts, dial, eventually, get, running
+from tests.running import accounts, dial, eventually, get, metric_is, running, send_over
 
 
 class Fed:
@@ -58,21 +58,12 @@ async def feeding(certs: Path, *addresses: str) -> AsyncIterator[Fed]:
 
 async def send(ports: Ports, certs: Path, *logs: tuple[str, bytes]) -> None:
     with dial(ports["listen"], certs, "doppler") as channel:
-        sender = channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        batch = [v2.Envelope(source_id=source, log={"payload": payload}) for source, payload in logs]
-        with trio.fail_after(10):
-            await trio.to_thread.run_sync(sender, iter([v2.EnvelopeBatch(batch=batch)]))
+        await send_over(channel, *[v2.Envelope(source_id=source, log={"payload": payload}) for source, payload in logs])
 
 
 async def sources_are(ports: Ports, certs: Path, count: int) -> None:
     """Wait until the doppler's subscribers ask for so many sources."""
-
-    async def so_many() -> bool:
-        return f"doppler_selected_sources {count}.0" in await get(ports, certs, "/metrics")
-
-    await eventually(so_many)
+    await metric_is(ports, certs, "doppler_selected_sources", count)
 
 
 async def test_sources_come_and_go_over_one_open_stream(certs_dir: Path) -> None:

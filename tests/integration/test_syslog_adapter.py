@@ -9,8 +9,10 @@ import trio
 
 from plumbing.lifecycle import Ports
 from plumbing.tls import client_context
+from syslog_adapter.config import Config
+from syslog_adapter.service import serve
 from tests.fakes.capi_drains import FakeCapiDrains
-from tests.running import accounts, eventually, running
+from tests.running import accounts, eventually, metric, readers_at, running, serving, tls_settings
 from tests.running_adapter import SyslogServer, bind, running_adapter, send, syslog_server
 
 
@@ -36,6 +38,31 @@ async def test_the_lines_of_a_bound_app_arrive_once_and_in_order(certs_dir: Path
     assert server.connections == 1
     assert (books["dopplers"]["received"], books["dopplers"]["skipped"]) == (201, 1)
     assert books["drains"]["received"] == 200
+
+
+async def test_nothing_is_read_until_there_is_a_drain(certs_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    bind(path)
+    async with running("doppler", certs_dir) as doppler, syslog_server() as server:
+        config = Config(
+            **tls_settings(certs_dir, "syslog-adapter"),
+            doppler_addresses=[doppler["listen"]],
+            bindings_file=path,
+            file_interval_s=0.02,
+        )
+        async with serving(serve, config) as adapter:
+            await eventually(lambda: has_looked(adapter, certs_dir, times=3))
+            assert await metric(adapter, certs_dir, "syslog_adapter_doppler_connects_total") == 0
+
+            bind(path, ("app", server.url()))
+            await readers_at(doppler, certs_dir, 1)
+            await send(doppler, certs_dir, "app", "1")
+            await eventually(says(server, "1"))
+        await readers_at(doppler, certs_dir, 0)
+
+
+async def has_looked(adapter: Ports, certs: Path, *, times: int) -> bool:
+    return await metric(adapter, certs, "syslog_adapter_binding_refreshes_total") >= times
 
 
 async def test_a_dead_drain_delays_nothing_beside_it(certs_dir: Path, tmp_path: Path) -> None:

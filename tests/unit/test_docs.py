@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from docs.generate_operations import PAGE, exposed_name, metrics_by_room, render, tables
+from docs.generate_operations import PAGES as GENERATED
+from docs.generate_operations import exposed_name, metrics_by_room
+from docs.marked_page import render
+from nozzles.found import kinds
 from standpipe.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +23,7 @@ PAGES = sorted(
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 _HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.M)
-_COMMAND = re.compile(r"(?:^|`|\| |&& )(?:\.venv/bin/)?standpipe (?P<words>[a-z-]+(?: [a-z]+)?)", re.M)
+_COMMAND = re.compile(r"(?:^|\$ |`|\| |&& )(?:\.venv/bin/)?standpipe (?P<words>[a-z-]+(?: [a-z]+)?)", re.M)
 _TARGET = re.compile(r"(?:^|`)make (?P<target>[a-z-]+)", re.M)
 
 
@@ -44,14 +47,15 @@ def commands() -> dict[str, set[str]]:
     return {name: set(getattr(command, "commands", ())) for name, command in group.commands.items()}
 
 
-def test_the_tables_of_the_operations_page_are_those_of_the_code() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", GENERATED)
+def test_the_tables_of_a_page_are_those_of_the_code(name: str) -> None:
+    page = text_of(Path("docs") / name)
 
-    assert render(page) == page, "run .venv/bin/python docs/generate_operations.py"
+    assert render(page, GENERATED[name]()) == page, "run .venv/bin/python -m docs.generate_operations"
 
 
 def test_the_tables_know_every_metric_and_many_settings() -> None:
-    page, written = PAGE.read_text(encoding="utf-8"), tables()
+    page, written = text_of(Path("docs/operations.md")), GENERATED["operations.md"]()
 
     for room, families in metrics_by_room().items():
         assert families, room
@@ -59,9 +63,19 @@ def test_the_tables_know_every_metric_and_many_settings() -> None:
     assert all(table.count("\n") > 3 for table in written.values())
 
 
+def test_every_kind_of_nozzle_and_every_step_has_its_settings_in_the_page() -> None:
+    page = text_of(Path("docs/nozzles.md"))
+    headings = set(re.findall(r"^### ([a-z_]+)$", page, re.M))
+
+    assert set(kinds()) <= headings
+    assert {"select", "drop", "rename", "add_tags", "redact", "parse_json", "sample", "aggregate_counters"} <= headings
+    assert "| `dead_letter_file` |" in page
+    assert "| `replacement` |" in page
+
+
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
     with pytest.raises(KeyError, match="settings doppler"):
-        render("# A page\n")
+        render("# A page\n", GENERATED["operations.md"]())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

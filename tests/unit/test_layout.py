@@ -14,6 +14,7 @@ ROOMS = (
     "log_cache",
     "syslog_adapter",
     "nozzles",
+    "event_store",
     "standpipe",
 )
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
@@ -38,6 +39,10 @@ OF_NO_ONE_MODULE = {
     "envelope/test_v2_to_v1_tags_and_logs.py",
     "envelope/test_v2_to_v1_timers.py",
     "log_cache/promql/test_against_oracle.py",
+    "log_cache/test_query_answers.py",
+    "log_cache/test_reads_by_arrival.py",
+    "log_cache/test_reads_of_nodes.py",
+    "log_cache/test_store_limits.py",
     "test_docs.py",
     "test_layout.py",
 }

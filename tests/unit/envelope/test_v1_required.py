@@ -1,7 +1,8 @@
 import pytest
 
+from envelope.errors import DecodeError
 from envelope.pb import dropsonde_pb2 as v1
-from envelope.v1_required import missing_fields
+from envelope.v1_required import missing_fields, read_v1
 
 LOG = v1.Envelope(origin="o", eventType=v1.Envelope.LogMessage)
 HTTP_START_STOP = v1.Envelope(origin="o", eventType=v1.Envelope.HttpStartStop)
@@ -35,3 +36,11 @@ def test_a_number_that_its_enum_does_not_know_is_there() -> None:
 @pytest.mark.parametrize("fields", [b"\x22\x01a\x2a\x01a", b"\x25\0\0\0\0\x2d\0\0\0\0"], ids=["text", "fixed"])
 def test_a_field_of_another_wire_type_is_no_number(fields: bytes) -> None:
     assert missing_fields(_with(fields)) == ["httpStartStop.peerType", "httpStartStop.method"]
+
+
+def test_what_is_read_has_all_that_is_required() -> None:
+    assert read_v1(LOG.SerializeToString()) == LOG
+    with pytest.raises(DecodeError, match="not a v1 envelope"):
+        read_v1(b"\xff")
+    with pytest.raises(DecodeError, match=r"without httpStartStop\.peerType, httpStartStop\.method"):
+        read_v1(HTTP_START_STOP.SerializePartialToString())

@@ -5,10 +5,11 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from envelope import kernel
 from envelope.pb import dropsonde_pb2 as v1
 from envelope.pb import loggregator_v2_pb2 as v2
-from envelope.v1_to_v2 import to_v2
-from tests.strategies import UUID_TEXT, canonical, v1_envelopes
+from envelope.v1_to_v2 import to_v2, to_v2_batch
+from tests.strategies import UUID_TEXT, canonical, parsed, v1_envelopes
 from tests.unit.envelope.v2_forms import HIGH, HTTP_TAGS, LOW, common_tags, of_type
 
 ROWS = {
@@ -323,3 +324,20 @@ def test_whatever_parses_has_a_v2_form_that_serialises(message: bytes) -> None:
     result = to_v2(envelope)
 
     assert canonical(v2.Envelope.FromString(result.SerializeToString())) == canonical(result)
+
+
+@given(st.lists(v1_envelopes, max_size=5))
+def test_a_batch_has_them_in_order(envelopes: list[v1.Envelope]) -> None:
+    batch, malformed = to_v2_batch([envelope.SerializeToString() for envelope in envelopes])
+
+    assert malformed == 0
+    assert [canonical(each) for each in parsed(batch)] == [canonical(to_v2(envelope)) for envelope in envelopes]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=5))
+def test_whatever_comes_is_an_envelope_or_malformed(messages: list[bytes]) -> None:
+    batch, malformed = to_v2_batch(messages)
+
+    clean, count, _, unclean = kernel.admit(batch)
+    assert (clean, count + malformed, unclean) == (batch, len(messages), 0)
+    assert to_v2_batch(messages) == (batch, malformed)

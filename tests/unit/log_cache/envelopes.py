@@ -1,6 +1,7 @@
 """Envelopes to put into a store, told apart by their instance_id, and what comes out of it again."""
 
 from envelope.pb.loggregator_v2_pb2 import Counter, Envelope, EnvelopeBatch, Gauge, Log, Timer
+from log_cache.store import Store, StoreLimits
 
 MESSAGES = {
     "log": {"log": Log(payload=b"x")},
@@ -10,6 +11,10 @@ MESSAGES = {
     "bare": {},
 }
 KINDS = {"log": 1, "counter": 2, "gauge": 4, "timer": 8, "bare": 32}
+ALL = 63
+"""Envelopes of every kind."""
+EVER = (-(2**63), 2**63 - 1)
+"""From the first moment to the last."""
 
 
 def envelope(time: int, name: str = "", *, source: str = "app", kind: str = "log", size: int = 0) -> Envelope:
@@ -35,3 +40,10 @@ def names(serialised: bytes) -> list[str]:
 
 def times(serialised: bytes) -> list[int]:
     return [each.timestamp for each in EnvelopeBatch.FromString(serialised).batch]
+
+
+def filled(members: bytes, count: int, **limits: object) -> Store:
+    """Make a store that was given a batch."""
+    store = Store(StoreLimits(**limits))
+    store.put(members, count)
+    return store

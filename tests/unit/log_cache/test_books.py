@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 from envelope.framing import frame
@@ -19,8 +20,8 @@ def _batch(count: int) -> bytes:
 def test_what_came_in_is_held_expired_or_no_envelope() -> None:
     cache = Cache(Store(StoreLimits(per_source=1)), lambda: 0)
     intake = Intake(cache)
-    intake.take(_batch(3) + frame(b"\xff"), local_only=False)
-    intake.take(_batch(2), local_only=True)
+    asyncio.run(intake.take(_batch(3) + frame(b"\xff"), local_only=False))
+    asyncio.run(intake.take(_batch(2), local_only=True))
     cache.store.settle()
 
     everything, fed, cached = accounts(intake, cache, None)
@@ -35,7 +36,7 @@ def test_what_belongs_to_other_nodes_is_in_the_books_of_each() -> None:
     cluster = Cluster(["here:1", "there:1"], 0, NOWHERE)
     cache = Cache(Store(StoreLimits()), lambda: 0)
     intake = Intake(cache, cluster)
-    intake.take(_batch(20), local_only=False)
+    asyncio.run(intake.take(_batch(20), local_only=False))
 
     everything, _, cached, peer = accounts(intake, cache, cluster)
 

@@ -11,9 +11,8 @@ from log_cache.cache import Cache
 from log_cache.cursor import Position
 from log_cache.memory import MemoryLimit
 from log_cache.store import Store, StoreLimits
-from tests.unit.log_cache.envelopes import batch_of_times, times
+from tests.unit.log_cache.envelopes import ALL, batch_of_times, times
 
-ALL = 63
 LONG_S = 30
 Story = Callable[[Cache], Coroutine[object, object, None]]
 

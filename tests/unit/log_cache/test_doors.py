@@ -119,7 +119,11 @@ def test_several_batches_of_one_request_are_joined_as_protobuf_joins_them() -> N
 def test_local_only_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node()
     seen: list[bool] = []
-    monkeypatch.setattr(node.intake, "take", lambda _, *, local_only: seen.append(local_only))
+
+    async def take(_: bytes, *, local_only: bool) -> None:
+        seen.append(local_only)
+
+    monkeypatch.setattr(node.intake, "take", take)
 
     node.send(log(1), local_only=True)
     node.send(log(1))

@@ -1,5 +1,6 @@
 """What a log cache says of itself has the original's names and units (loggregator.md 4.1)."""
 
+import asyncio
 from pathlib import Path
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
@@ -19,9 +20,8 @@ GIB = 1 << 30
 def _sent(*, cluster: Cluster | None = None) -> list[Envelope]:
     cache = Cache(Store(StoreLimits()), lambda: 3_000_000_000)
     intake = Intake(cache)
-    intake.take(
-        EnvelopeBatch(batch=[Envelope(source_id="a", timestamp=1_000_000_000)]).SerializeToString(), local_only=True
-    )
+    batch = EnvelopeBatch(batch=[Envelope(source_id="a", timestamp=1_000_000_000)]).SerializeToString()
+    asyncio.run(intake.take(batch, local_only=True))
     cache.tidy(MemoryLimit(GIB))
     reads = Reads(cache, incarnation=0, now_ns=lambda: 0, settle_ns=0, threads=1)
     queries = Queries(reads, now_ns=lambda: 0, timeout_s=1, at_once=1)

@@ -11,10 +11,7 @@ from log_cache.cursor import Position
 from log_cache.name_filter import NameFilter
 from log_cache.store import Store, StoreLimits
 from log_cache.view import TooMuch, View
-from tests.unit.log_cache.envelopes import batch, batch_of_times, envelope, names, times
-
-ALL = 63
-EVER = (-(2**63), 2**63 - 1)
+from tests.unit.log_cache.envelopes import ALL, EVER, batch, batch_of_times, envelope, names, times
 
 
 class Odd:

@@ -52,7 +52,7 @@ async def running(
 
 
 def balanced(backlog: Backlog) -> bool:
-    gone = backlog.delivered + backlog.refused + backlog.dropped + backlog.corrupt
+    gone = backlog.delivered + backlog.refused + backlog.skipped + backlog.dropped + backlog.corrupt
     return backlog.received + backlog.recovered == gone + backlog.held
 
 
@@ -200,6 +200,7 @@ async def test_what_is_in_hand_while_it_is_dropped_is_counted_once(spool: Spool)
         entry = await upcoming(backlog)
         await put(backlog, Safe(), *range(1, 300), size=10_000)
         await until(lambda: backlog.dropped > 0)
+        await until(lambda: backlog.held - backlog.on_disk == 2)  # what is in hand is on no disk any more
         await backlog.done(entry)
 
         assert backlog.delivered == 2
@@ -214,6 +215,15 @@ async def test_what_is_refused_is_not_counted_as_delivered(spool: Spool) -> None
         await backlog.done(await upcoming(backlog), refused=1)
 
         assert (backlog.delivered, backlog.refused) == (1, 1)
+
+
+async def test_what_is_skipped_is_neither_delivered_nor_refused_and_no_more_than_there_is(spool: Spool) -> None:
+    async with running(spool) as backlog:
+        await put(backlog, Safe(), 0, 1)
+        await backlog.done(await upcoming(backlog), skipped=1)
+        await backlog.done(await upcoming(backlog), refused=1, skipped=5)
+
+        assert (backlog.delivered, backlog.refused, backlog.skipped) == (1, 1, 2)
 
 
 async def test_only_what_is_in_hand_can_be_done_and_once(spool: Spool) -> None:

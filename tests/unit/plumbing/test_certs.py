@@ -282,7 +282,7 @@ def test_a_kill_at_any_rename_leaves_a_usable_set(certs: Path, renamed: int, mon
         if left == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(private_files, "_sync", until_killed)
+    monkeypatch.setattr(private_files, "sync_directory", until_killed)
     with pytest.raises(KeyboardInterrupt):
         make_certs(certs, now=NOW + CA_LIFE - timedelta(days=29))
 

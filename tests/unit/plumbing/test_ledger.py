@@ -27,13 +27,23 @@ def test_an_envelope_from_nowhere_shows_as_negative() -> None:
 
 
 def test_accounts_add_up() -> None:
-    first = Account(account="a", kind="k", received=10, delivered=4, dropped={"x": 1}, skipped=1, held=2, in_flight=2)
+    first = Account(
+        account="a", kind="k", received=10, delivered=4, dropped={"x": 1}, skipped=1, held=2, in_flight=2, on_disk=3
+    )
     second = Account(account="b", kind="k", received=5, delivered=2, dropped={"x": 1, "y": 2})
 
     both = total("both", "k", [first, second])
 
     assert both == Account(
-        account="both", kind="k", received=15, delivered=6, dropped={"x": 2, "y": 2}, skipped=1, held=2, in_flight=2
+        account="both",
+        kind="k",
+        received=15,
+        delivered=6,
+        dropped={"x": 2, "y": 2},
+        skipped=1,
+        held=2,
+        in_flight=2,
+        on_disk=3,
     )
 
 

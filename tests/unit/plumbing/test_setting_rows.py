@@ -16,6 +16,10 @@ class Part(BaseModel):
     share: PositiveFloat | None = None
 
 
+class Other(BaseModel):
+    on: bool = True
+
+
 class Model(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -30,6 +34,8 @@ class Model(BaseModel):
     on: bool = True
     tags: dict[str, int] = {}
     parts: list[Part] = []
+    either: list[Part | Other] = []
+    said: Literal["", "a"] = ""
     part: Part | None = None
     host: str = Field(default_factory=socket.gethostname)
 
@@ -58,6 +64,8 @@ def test_a_row_says_everything_about_a_setting():
         ("on", "true | false"),
         ("tags", "table of integer"),
         ("parts", "list of table"),
+        ("either", "list of table"),
+        ("said", '"" | a'),
         ("part.path", "path"),
         ("part.share", "number > 0 or nothing"),
     ],

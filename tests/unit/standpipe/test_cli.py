@@ -9,6 +9,8 @@ from standpipe.errors import AccessDenied, CommandFailed, NotRunning
 COMMANDS = [
     *(["up"], ["demo"], ["emit"], ["run"], ["firehose"], ["tail"], ["promql"], ["top"], ["ledger"], ["certs"]),
     *(["log-meta"], ["version"]),
+    *(["nozzle"], ["nozzle", "list"], ["nozzle", "new"], ["nozzle", "run"], ["nozzle", "status"]),
+    *(["drain"], ["drain", "add"], ["drain", "list"], ["drain", "remove"], ["drain", "status"], ["drain", "test"]),
     *(["token"], ["token", "create"], ["token", "list"], ["token", "revoke"]),
 ]
 
@@ -117,3 +119,14 @@ def test_paragraphs_flow_and_examples_stay() -> None:
         standpipe two
     """
     assert cli.reflow(docstring) == "First \\[bold] line.\n\nSecond paragraph.\n\n    standpipe one\n    standpipe two"
+
+
+def test_examples_right_behind_the_first_line_stay_too() -> None:
+    def command() -> None:
+        """First line.
+
+        standpipe one
+        standpipe two
+        """
+
+    assert cli.reflow(command.__doc__) == "First line.\n\n    standpipe one\n    standpipe two"

@@ -166,3 +166,12 @@ def test_a_component_that_does_not_answer_may_have_been_killed(data_dir: Path) -
 
     assert message.startswith("metron at 127.0.0.1:3458 does not answer: connection refused")
     assert "killed" in message
+
+
+def test_all_of_several_are_named(data_dir: Path) -> None:
+    system = System.find(data_dir)
+    names = [name for name in system.endpoints if name.startswith("doppler-") and "." not in name]
+
+    assert names
+    assert system.all_of("doppler") == names
+    assert System.find(address="127.0.0.1:1").all_of("doppler") == ["doppler"]

@@ -65,3 +65,11 @@ def test_a_head_that_claims_too_much_is_none(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 50)
 
     assert read_head(data, len(data), SEED) is None
+
+
+@given(st.binary(max_size=300), st.integers(0, 20))
+def test_bytes_of_anybody_else_are_no_frame(data: bytes, magics: int) -> None:
+    data = (b"SPf1" * magics).join([data, data])
+
+    assert find_head(data, SEED) == len(data)
+    assert read_head(data, len(data), SEED) is None

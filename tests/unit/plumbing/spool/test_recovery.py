@@ -6,8 +6,11 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plumbing.spool import Frame, Spool
 
@@ -15,6 +18,7 @@ COUNT = 5
 WRITER = """
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from plumbing.spool import Frame, Spool
 spool = Spool.open(Path(sys.argv[1]), max_bytes=64 << 20)
 number = 0
@@ -146,3 +150,19 @@ def test_what_was_put_survives_a_kill(tmp_path: Path, lines: int) -> None:
     assert batches == [b"%d" % number for number in range(len(batches))]
     assert len(batches) >= acknowledged
     assert spool.corrupt_total == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=200), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_whatever_lies_in_the_directory_the_spool_opens_and_balances(
+    segment: bytes, position: bytes, seq: int, start: int
+) -> None:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / f"{seq % 2**32:016x}-{start % 2**32:016x}.frames").write_bytes(segment)
+        (directory / f"{start:016x}.position").write_bytes(position)
+        with closing(opened(directory)) as spool:
+            spool.put([Frame(b"one", 1)])
+
+            assert [kept.batch for kept in spool.read(1 << 20)] == [b"one"]
+            assert balanced(spool)

@@ -1,12 +1,14 @@
 import errno
+import io
 import os
 import random
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 import pytest
 
@@ -110,9 +112,11 @@ def test_what_is_in_hand_while_it_is_dropped_can_still_be_done(spool: Spool) -> 
     for number in range(200):
         spool.put([frame(number, size=10_000)])
 
+    assert spool.adrift == 1
+    assert spool.dropped_total + spool.held == 201
     spool.commit(in_hand.seq)
 
-    assert spool.done_total == 1
+    assert (spool.done_total, spool.adrift) == (1, 0)
     assert spool.dropped_total + spool.held == 200
 
 
@@ -247,12 +251,13 @@ def test_whatever_is_done_with_it_the_counts_are_exact_and_the_order_is_kept(tmp
                     spool.rewind()
                     in_hand, last = [], committed
                 case "reopen" if chance.random() < 0.3:
-                    held, in_memory = spool.held, spool.held_bytes
-                    spool.rewind()
-                    held = spool.held
+                    held, in_files = spool.held - spool.adrift, spool.held_bytes
+                    if chance.random() < 0.5:
+                        spool.rewind()
+                        assert (spool.held, spool.adrift) == (held, 0)
                     spool.close()
                     spool = Spool.open(tmp_path, max_bytes=300_000)
-                    assert (spool.recovered, spool.held_bytes) == (held, in_memory)
+                    assert (spool.recovered, spool.held_bytes) == (held, in_files)
                     in_hand, last = [], committed
             assert balanced(spool)
             assert spool.corrupt_total == 0
@@ -262,3 +267,110 @@ def test_whatever_is_done_with_it_the_counts_are_exact_and_the_order_is_kept(tmp
         assert sum(number % 4 for number in rest) == spool.held
     finally:
         spool.close()
+
+
+def refuse(number: int) -> Callable[..., NoReturn]:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+def test_a_file_that_cannot_be_removed_is_counted_and_goes_at_the_next_opening(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse(errno.EIO))
+        for number in range(200):
+            spool.put([frame(number, size=10_000)])
+        spool.commit(spool.read(PLENTY)[-1].seq)
+    files = set(spool._directory.glob("*.frames"))
+    directory = spool._directory
+
+    assert spool.faults_total == len(files) - 1
+    assert spool.held == 0
+    assert balanced(spool)
+    spool.close()
+    again = Spool.open(directory, max_bytes=1 << 20)
+    assert again.read(PLENTY) == []
+    assert not files & set(directory.glob("*.frames"))
+    spool.__dict__.update(again.__dict__)  # the fixture closes it
+
+
+def test_a_position_that_cannot_be_written_is_counted(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.put([frame(0), frame(1)])
+    kept = spool.read(PLENTY)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", refuse(errno.EIO))
+        spool.commit(kept[0].seq)
+
+    assert (spool.faults_total, spool.done_total, spool.held) == (1, 1, 1)
+
+
+def test_one_whose_position_cannot_be_written_at_the_start_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", refuse(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        Spool.open(tmp_path, max_bytes=1)
+
+
+def test_a_disk_that_does_not_sync_at_the_end_lets_go_of_the_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.open(tmp_path, max_bytes=1, sync="segment")
+    spool.put([frame(0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse(errno.EIO))
+        spool.close()
+
+    assert spool.faults_total == 1
+    with closing(Spool.open(tmp_path, max_bytes=1)) as again:
+        assert numbers(again.read(PLENTY)) == [0]
+
+
+@pytest.mark.parametrize("what", ["open", "read"])
+def test_what_the_disk_cannot_read_any_more_is_counted_as_corrupt(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    class Damaged(io.BytesIO):
+        read = refuse(errno.EIO)  # type: ignore[assignment]
+
+    for number in range(20):
+        spool.put([frame(number, 2, size=10_000)])
+    first = min(spool._directory.glob("*.frames"))
+
+    def opened(path: Path, mode: str, buffering: int) -> BinaryIO:
+        if path != first:
+            return open(path, mode, buffering)
+        return refuse(errno.EIO)() if what == "open" else Damaged()
+
+    monkeypatch.setattr("plumbing.spool.segment.open", opened, raising=False)
+    left = numbers(spool.read(PLENTY))
+
+    assert left == list(range(20 - len(left), 20))
+    assert (spool.corrupt_total, spool.held) == (2 * (20 - len(left)), 2 * len(left))
+    assert balanced(spool)
+
+
+def test_what_may_pass_costs_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.put([frame(0)])
+    with monkeypatch.context() as patch:
+        patch.setattr("plumbing.spool.segment.open", refuse(errno.EMFILE), raising=False)
+        with pytest.raises(OSError, match="Too many open files"):
+            spool.read(PLENTY)
+
+    assert numbers(spool.read(PLENTY)) == [0]
+    assert balanced(spool)
+
+
+def test_its_files_together_have_so_many_bytes_or_one_segment(tmp_path: Path) -> None:
+    with closing(Spool.open(tmp_path, max_bytes=1)) as spool:
+        for number in range(100):
+            spool.put([frame(number, size=10_000)])
+            assert sum(path.stat().st_size for path in tmp_path.glob("*.frames")) <= 64 << 10
+        spool.put([frame(100, size=100_000)])
+
+        assert numbers(spool.read(PLENTY)) == [100]
+        assert balanced(spool)

@@ -266,6 +266,12 @@ def test_what_a_dead_process_held_is_said() -> None:
     assert verdict.remarks == ("doppler-0 held 4 envelopes when it was last seen before it died",)
 
 
+def test_what_a_dead_process_has_on_disk_is_not_said() -> None:
+    sink = _account("sink", 10, 1, held=7, in_flight=2, on_disk=6)
+    verdict = _verdict(_book("syslog_adapter-0", sink, replace(sink, kind="part"), gone=True))
+    assert verdict.remarks == ("syslog_adapter-0 held 3 envelopes when it was last seen before it died",)
+
+
 # --- processes that do not answer -----------------------------------------------------------------------------------
 
 

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from standpipe.reading import websocket_reader
-from standpipe.reading.websocket_reader import Source
-from tests.unit.standpipe.reading.fake_firehose import Serve
+from plumbing import websocket_reader
+from plumbing.websocket_reader import Source
+from tests.fakes.firehose import Serve
 
 
 class FakeSystem:

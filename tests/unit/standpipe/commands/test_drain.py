@@ -101,3 +101,31 @@ def test_a_drain_that_is_away_does_not_take_it() -> None:
 def test_without_a_running_system_there_is_no_status(tmp_path: Path) -> None:
     with pytest.raises(NotRunning, match="nothing is running"):
         drain.status(tmp_path)
+
+
+def test_every_adapter_is_asked_how_its_drains_fare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoints = {"syslog_adapter-0.cache": "a:1", "syslog_adapter-0.admin": "a:2", "syslog_adapter-1.cache": "a:3"}
+    (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
+    answer = {"source_id": "", "url": "syslog://h", "state": "idle", "held": 0, "lag_s": 0.0, "lost": 0, "retried": 0}
+    sent = {"syslog_adapter-0.cache": 4, "syslog_adapter-1.cache": 5}
+    monkeypatch.setattr(drain, "_ask", lambda _, name: [{**answer, "sent": sent[name], "last_error": "refused"}])
+
+    drain.status(tmp_path, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    drain.status(tmp_path)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+
+    assert [(each["adapter"], each["sent"]) for each in told] == [("syslog_adapter-0", 4), ("syslog_adapter-1", 5)]
+    assert [line[:5] for line in lines] == [
+        ["syslog_adapter-0", "*", "syslog://h", "idle", "4"],
+        ["syslog_adapter-1", "*", "syslog://h", "idle", "5"],
+    ]
+
+
+def test_without_an_adapter_there_is_no_status(tmp_path: Path) -> None:
+    (tmp_path / "endpoints.json").write_text('{"metron": "a:1"}')
+
+    with pytest.raises(NotRunning, match=r"no syslog_adapter\.cache is running"):
+        drain.status(tmp_path)

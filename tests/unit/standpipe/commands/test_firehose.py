@@ -11,8 +11,8 @@ from envelope.pb import dropsonde_pb2 as v1
 from standpipe.commands import firehose as module
 from standpipe.commands.firehose import Filter, firehose
 from standpipe.errors import AccessDenied, NotRunning
+from tests.fakes.firehose import close, hang_on, messages, receive_request, refuse, says
 from tests.unit.standpipe.commands.conftest import FakeSystem
-from tests.unit.standpipe.reading.fake_firehose import close, hang_on, messages, receive_request, refuse, says
 from tests.unit.standpipe.reading.paper import Paper
 
 

@@ -87,8 +87,8 @@ def test_those_that_run_are_shown_with_what_became_of_their_envelopes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     accounts = (
-        Account(account="dopplers", kind="reader", received=9, delivered=7, skipped=2),
-        Account(account="mine", kind="store", received=7, delivered=4, held=2, dropped={"spool_full": 1}),
+        Account(account="dopplers", kind="reader", received=11, delivered=9, skipped=2),
+        Account(account="mine", kind="sink", received=9, delivered=4, skipped=2, held=2, dropped={"spool_full": 1}),
     )
     book = Book(component="nozzles.mine", incarnation="i", pid=1, started_at=0, accounts=accounts)
 
@@ -100,8 +100,10 @@ def test_those_that_run_are_shown_with_what_became_of_their_envelopes(
     nozzle.status(data_dir, as_json=True)
 
     mine, hung = json.loads(capsys.readouterr().out)
-    assert mine == {"nozzle": "nozzles.mine", "received": 9, "delivered": 4, "held": 2, "dropped": "spool_full 1"}
+    numbers = {"received": 11, "delivered": 4, "skipped": 2, "held": 2}
+    assert mine == {"nozzle": "nozzles.mine", **numbers, "dropped": "spool_full 1"}
     assert hung["dropped"] == "does not answer"
+    assert list(hung) == list(mine)
 
 
 def test_without_a_nozzle_there_is_no_status(tmp_path: Path) -> None:

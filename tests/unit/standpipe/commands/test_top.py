@@ -10,8 +10,8 @@ from standpipe.commands import top as module
 from standpipe.commands.top import Order, as_object, top
 from standpipe.errors import NotRunning
 from standpipe.reading.traffic import Load, Traffic
+from tests.fakes.firehose import hang_on, messages, says
 from tests.unit.standpipe.commands.conftest import FakeSystem
-from tests.unit.standpipe.reading.fake_firehose import hang_on, messages, says
 from tests.unit.standpipe.reading.paper import Paper
 
 

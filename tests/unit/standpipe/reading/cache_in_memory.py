@@ -9,7 +9,8 @@ import orjson
 
 from standpipe.reading.log_cache import LogCache
 from standpipe.reading.log_cache_answers import Envelope
-from tests.fakes.cursor_log_cache import CursorLogCache, Cut
+from tests.fakes.cursor_log_cache import CursorLogCache
+from tests.fakes.https_in_trio import Cut
 
 
 class _Transport(httpx.AsyncBaseTransport):

@@ -6,10 +6,10 @@ import pytest
 import trio
 import trio.testing
 
+from plumbing.websocket_conversation import StreamEnded
 from standpipe.errors import CommandFailed
 from standpipe.reading import read_ahead as module
 from standpipe.reading.read_ahead import PATIENCE_S, read_ahead
-from standpipe.reading.websocket_conversation import StreamEnded
 
 
 class Arrivals:

@@ -9,10 +9,10 @@ import pytest
 import trio
 import typer
 
+from plumbing.websocket_conversation import StreamEnded, StreamError, StreamRefused, StreamUnavailable
+from plumbing.websocket_reader import ServerNotTrusted, Source
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
 from standpipe.reading.session import Reading, run_until_interrupted
-from standpipe.reading.websocket_conversation import StreamEnded, StreamError, StreamRefused, StreamUnavailable
-from standpipe.reading.websocket_reader import ServerNotTrusted, Source
 from standpipe.system import System
 
 
@@ -59,7 +59,7 @@ async def test_the_name_of_a_stream_may_be_any_text(system: System, monkeypatch:
         dialled.append(source)
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr("standpipe.reading.websocket_reader._dial", dial)
+    monkeypatch.setattr("plumbing.websocket_reader._dial", dial)
     reading = Reading(lambda: system, ("apps", "a/b ?ä", "stream"), {"filter-type": "logs", "explain": "1"})
     with pytest.raises(StreamUnavailable):
         await anext(reading.arrivals(reconnect=False))

@@ -38,6 +38,23 @@ def test_what_is_in_flight_is_held() -> None:
     assert flow_of(_book("a", account)).held == 2
 
 
+def test_what_nozzles_and_adapters_hold_and_drop_counts_and_parts_of_it_do_not_again() -> None:
+    sink = {**_account("sink", 10, 4, held=4, dropped=1), "in_flight": 1, "on_disk": 3}
+    part = {**sink, "kind": "part"}
+    cache = _account("store", 100, 0, held=100)
+
+    assert flow_of(_book("a", sink, part, part, cache)) == Flow(dropped=1, held=5, on_disk=3)
+
+
+def test_what_is_on_disk_does_not_die_with_a_component() -> None:
+    meter = Meter()
+    sink = {**_account("sink", 10, 4, held=6), "on_disk": 5}
+    meter.note("nozzles.mine", "nozzles", _book("a", sink))
+    meter.note("nozzles.mine", "nozzles", _book("b", _account("sink", 5, 0, held=5)))
+
+    assert meter.rates(1.0) == Rates(0.0, 0.0, dropped=1, held=5)
+
+
 def test_rates_are_those_since_the_last_time() -> None:
     meter = Meter()
     meter.note("doppler-0", "doppler", _doppler("a", 100, 100))

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 from websockets.uri import WebSocketURI
 
-from standpipe.reading.websocket_conversation import (
+from plumbing.websocket_conversation import (
     MAX_MESSAGE_BYTES,
     Conversation,
     StreamEnded,
     StreamRefused,
     StreamUnavailable,
 )
-from tests.unit.standpipe.reading.fake_firehose import agree, close, fragments, messages, ping, refuse, said_by_client
+from tests.fakes.firehose import agree, close, fragments, messages, ping, refuse, said_by_client
 
 URI = WebSocketURI(True, "127.0.0.1", 8081, "/firehose/f", "filter-type=logs")
 

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import trio
+import trio.testing
 from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 from envelope.websocket_frames import frame
+from plumbing.websocket_reader import Source
 
 Serve: TypeAlias = Callable[[trio.abc.Stream], Awaitable[object]]
 
@@ -91,3 +93,23 @@ async def hang_on(stream: trio.abc.Stream) -> None:
     while chunk := await stream.receive_some():
         if any(frame.opcode is Opcode.CLOSE for frame in said_by_client(chunk)):
             return
+
+
+class Servers:
+    """In the place of `websocket_reader._dial`: answers each connection in memory, by the next of some scripts."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.dialled: list[Source] = []
+        self.dialled_at: list[float] = []
+        self.scripts: list[Serve | OSError] = []
+        self._nursery = nursery
+
+    async def dial(self, source: Source) -> trio.abc.Stream:
+        self.dialled.append(source)
+        self.dialled_at.append(trio.current_time())
+        script = self.scripts.pop(0)
+        if isinstance(script, OSError):
+            raise script
+        ours, theirs = trio.testing.memory_stream_pair()
+        self._nursery.start_soon(script, theirs)
+        return ours

@@ -1,131 +1,26 @@
-"""Clients of the original at our HTTP doors: noaa, the cf CLI, go-loggregator's gateway client, the OTel receiver."""
+"""noaa and the cf CLI at our traffic controller, as nozzles and operators of the original use them."""
 
-import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
-import httpx
 import pytest
 import trio
 
 from envelope.pb import dropsonde_pb2 as v1
-from envelope.pb import loggregator_v2_pb2 as v2
-from plumbing.lifecycle import Ports
-from plumbing.tls import TlsFiles, client_context
-from plumbing.tokens import TokenStore
+from plumbing.tls import TlsFiles
 from tests.fakes.log_cache import batch, open_log_cache
-from tests.noaa import BadRequest, Closed, Consumer, NotOk, Unauthorized
-from tests.rlp_gateway_client import GaveUp, RlpGatewayClient, query_of
-from tests.running import accounts, dial, eventually, get, running
-
-APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
-
-
-@dataclass
-class Scene:
-    """A Doppler, a traffic controller or a gateway on it, and the tokens that it takes."""
-
-    doppler: Ports
-    ports: Ports
-    certs: Path
-    tokens: TokenStore
-    channel: grpc.Channel
-    trusting: ssl.SSLContext
-
-    def token(self, *, expires_in_s: float = 600) -> str:
-        return self.tokens.create(
-            scopes=["doppler.firehose", "logs.admin"],
-            expires_in_s=abs(expires_in_s),
-            now=time.time() + min(expires_in_s, 0) * 2,
-        )
-
-    def consumer(self, **settings: Any) -> Consumer:
-        return Consumer(f"wss://{self.ports['listen']}", self.trusting, min_retry_s=0.5, **settings)
-
-    @asynccontextmanager
-    async def gateway_client(self, token: Callable[[], str], **settings: Any) -> AsyncIterator[RlpGatewayClient]:
-        async with httpx.AsyncClient(verify=self.trusting, trust_env=False, timeout=20) as http:
-            yield RlpGatewayClient(f"https://{self.ports['gateway']}", http, token, **settings)
-
-    async def send(self, *envelopes: v2.Envelope) -> None:
-        """Send to the Doppler as an agent does, and wait for its answer."""
-        sender = self.channel.stream_unary(
-            "/loggregator.v2.Ingress/BatchSender", request_serializer=v2.EnvelopeBatch.SerializeToString
-        )
-        with trio.fail_after(20):
-            await trio.to_thread.run_sync(sender, iter([v2.EnvelopeBatch(batch=envelopes)]))
-
-    async def read_by(self, count: int) -> None:
-        """Wait until the Doppler has so many readers."""
-
-        async def so_many() -> bool:
-            return f"doppler_readers {count}.0\n" in await get(self.doppler, self.certs, "/metrics")
-
-        await eventually(so_many)
-
-
-@asynccontextmanager
-async def scene(certs: Path, tmp_path: Path, room: str, **settings: Any) -> AsyncIterator[Scene]:
-    tokens = TokenStore(tmp_path / "tokens")
-    tokens.ensure_admin_token(time.time())
-    async with running("doppler", certs, drain_grace_s=0.2) as doppler:
-        common: dict[str, Any] = {"doppler_addresses": [doppler["listen"]], "drain_grace_s": 0.2}
-        common |= {"auth": {"tokens_dir": tmp_path / "tokens"}}
-        async with running(room, certs, **{**common, **settings}) as ports:
-            with dial(doppler["listen"], certs, "doppler") as channel:
-                yield Scene(doppler, ports, certs, tokens, channel, client_context(certs / "ca.crt"))
+from tests.noaa import BadRequest, Closed, NotOk, Unauthorized
+from tests.original_http_scene import APP, Heard, Scene, container, counter, log, meanwhile, scene
+from tests.running import accounts, eventually, get, running
 
 
 @pytest.fixture
 async def traffic(certs_dir: Path, tmp_path: Path) -> AsyncIterator[Scene]:
     async with scene(certs_dir, tmp_path, "traffic_controller") as opened:
         yield opened
-
-
-def gateway(certs: Path, tmp_path: Path, **settings: Any) -> Any:
-    return scene(certs, tmp_path, "reverse_log_proxy", gateway={"enabled": True, "listen": "127.0.0.1:0", **settings})
-
-
-def log(payload: bytes, source: str = APP) -> v2.Envelope:
-    return v2.Envelope(source_id=source, timestamp=1, instance_id="0", log={"payload": payload})
-
-
-def counter(name: str) -> v2.Envelope:
-    return v2.Envelope(source_id="router", counter={"name": name, "delta": 1, "total": 5})
-
-
-def container(instance: int) -> v2.Envelope:
-    metrics = {name: {"unit": "x", "value": 1} for name in ("cpu", "memory", "disk", "memory_quota", "disk_quota")}
-    return v2.Envelope(source_id=APP, instance_id=str(instance), timestamp=1, gauge={"metrics": metrics})
-
-
-@asynccontextmanager
-async def meanwhile(work: Callable[[], Any]) -> AsyncIterator[None]:
-    """Let a client work for the time of the block."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(work)
-        yield
-        nursery.cancel_scope.cancel()
-
-
-class Heard(list[Any]):
-    """What a client heard."""
-
-    async def has(self, count: int) -> bool:
-        return len(self) >= count
-
-    def so_many(self, count: int) -> Callable[[], Any]:
-        return partial(self.has, count)
-
-    @property
-    def lines(self) -> list[bytes]:
-        return [envelope.logMessage.message for envelope in self]
 
 
 @pytest.mark.parametrize("prefix", ["bearer ", ""])
@@ -333,74 +228,3 @@ async def test_noaa_tells_refusals_apart(certs_dir: Path, tmp_path: Path, traffi
     with pytest.raises(NotOk) as missing:
         await noaa._read(APP, "nothing", token)
     assert missing.value.args == (404, "404 page not found\n")
-
-
-async def test_the_gateway_client_hears_what_it_asked_for(certs_dir: Path, tmp_path: Path) -> None:
-    asked = v2.EgressBatchRequest(
-        selectors=[
-            v2.Selector(source_id=APP, log={}),
-            v2.Selector(source_id=APP, counter={"name": "mine"}),
-            v2.Selector(source_id="router", counter={}),
-            v2.Selector(source_id=APP, gauge={"names": ["cpu"]}),
-        ]
-    )
-    assert query_of(asked) == f"?source_id={APP}&log&counter.name=mine&source_id=router&gauge.name=cpu"
-    heard = Heard()
-    async with gateway(certs_dir, tmp_path, heartbeat_s=0.05) as opened:
-        async with opened.gateway_client(lambda: f"bearer {opened.token()}") as client:
-            async with meanwhile(partial(client.stream, asked, heard.append)):
-                await opened.read_by(1)
-                await opened.send(log(b"x", "other"), counter("theirs"), log(b"one"), counter("mine"), container(0))
-                await eventually(heard.so_many(2))
-
-    assert [envelope.log.payload or envelope.counter.name for envelope in heard] == [b"one", "mine"]
-    assert client.failures == []
-
-
-async def test_the_gateway_client_of_a_shard_loses_nothing_at_the_turn_of_its_streams(
-    certs_dir: Path, tmp_path: Path
-) -> None:
-    asked = v2.EgressBatchRequest(shard_id="nozzle", selectors=[v2.Selector(log={})])
-    heard, sent = Heard(), 0
-    async with gateway(certs_dir, tmp_path, stream_timeout_s=0.3, heartbeat_s=0.1) as opened:
-        token = opened.token()
-        async with opened.gateway_client(lambda: f"bearer {token}") as client:
-            async with meanwhile(partial(client.stream, asked, heard.append)):
-                await opened.read_by(1)
-                while client.connects < 4:
-                    await opened.send(log(b"%d" % sent))
-                    sent += 1
-                await eventually(heard.so_many(sent), within_s=20)
-
-    assert sorted(int(envelope.log.payload) for envelope in heard) == list(range(sent))
-    assert client.failures == []
-
-
-async def test_the_gateway_client_gives_up_after_ten_refusals_in_a_row(certs_dir: Path, tmp_path: Path) -> None:
-    asked = v2.EgressBatchRequest(selectors=[v2.Selector(log={})])
-    async with gateway(certs_dir, tmp_path) as opened, opened.gateway_client(lambda: "bearer nonsense") as client:
-        with trio.fail_after(20), pytest.raises(GaveUp):
-            await client.stream(asked, Heard().append)
-
-    assert (
-        client.failures == ['unexpected status code 404: {"message":"resource not found","error":"not_found"}\n\n'] * 10
-    )
-
-
-async def test_the_otel_receiver_reads_metrics_and_logs_in_shards_of_its_own(certs_dir: Path, tmp_path: Path) -> None:
-    """The cloudfoundryreceiver: two streams of one client, a token from its provider for each connection."""
-    metrics = v2.EgressBatchRequest(shard_id="otel_metrics", selectors=[v2.Selector(counter={}), v2.Selector(gauge={})])
-    logs = v2.EgressBatchRequest(shard_id="otel_logs", selectors=[v2.Selector(log={})])
-    of_metrics, of_logs = Heard(), Heard()
-    async with gateway(certs_dir, tmp_path) as opened:
-        async with opened.gateway_client(lambda: f"bearer {opened.token()}") as client, trio.open_nursery() as nursery:
-            nursery.start_soon(client.stream, metrics, of_metrics.append)
-            nursery.start_soon(client.stream, logs, of_logs.append)
-            await opened.read_by(2)
-            await opened.send(log(b"one"), counter("requests"), container(0), log(b"two"))
-            await eventually(of_metrics.so_many(2))
-            await eventually(of_logs.so_many(2))
-            nursery.cancel_scope.cancel()
-
-    assert [envelope.WhichOneof("message") for envelope in of_metrics] == ["counter", "gauge"]
-    assert [envelope.log.payload for envelope in of_logs] == [b"one", b"two"]

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from standpipe.reasons import reason
+from plumbing.reasons import reason
 
 
 def _caused_by(cause: BaseException) -> Exception:

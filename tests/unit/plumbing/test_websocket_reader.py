@@ -12,12 +12,13 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from plumbing import websocket_reader
 from plumbing.tls import TlsFiles, client_context, server_context
-from standpipe.reading import websocket_reader
-from standpipe.reading.websocket_conversation import StreamEnded, StreamRefused, StreamUnavailable
-from standpipe.reading.websocket_reader import MOST_WAIT_S, SILENCE_S, ServerNotTrusted, Source, follow, read
-from tests.unit.standpipe.reading.fake_firehose import (
+from plumbing.websocket_conversation import StreamEnded, StreamError, StreamRefused, StreamUnavailable
+from plumbing.websocket_reader import MOST_WAIT_S, SILENCE_S, ServerNotTrusted, Source, follow, read
+from tests.fakes.firehose import (
     Serve,
+    Servers,
     close,
     hang_on,
     messages,
@@ -39,24 +40,6 @@ def source(certs_dir: Path) -> Source:
         token="a-token",
         path="/firehose/f",
     )
-
-
-class Servers:
-    """Answers each connection in memory, the first with the first of some scripts, and so on."""
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self.dialled_at: list[float] = []
-        self.scripts: list[Serve | OSError] = []
-        self._nursery = nursery
-
-    async def dial(self, _: Source) -> trio.abc.Stream:
-        self.dialled_at.append(trio.current_time())
-        script = self.scripts.pop(0)
-        if isinstance(script, OSError):
-            raise script
-        ours, theirs = trio.testing.memory_stream_pair()
-        self._nursery.start_soon(script, theirs)
-        return ours
 
 
 @pytest.fixture
@@ -179,9 +162,12 @@ async def test_a_server_that_does_not_answer_is_given_up(
 class Follower:
     """Follows a source, and collects the notices."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, **how: Any) -> None:
         self.notices: list[str] = []
-        self.arrivals = follow(lambda: source, self.notices.append, random.Random(1))
+        self.arrivals = follow(lambda: source, self._lost, random.Random(1), **how)
+
+    def _lost(self, error: StreamError) -> None:
+        self.notices.append(str(error))
 
 
 async def test_a_stream_that_ends_is_followed_by_another(
@@ -190,7 +176,7 @@ async def test_a_stream_that_ends_is_followed_by_another(
     servers.scripts = [says(messages(b"a") + close(1001, "going away")), says(messages(b"b"), then=hang_on)]
     follower = Follower(source)
     assert await _take(follower.arrivals, 4) == [[], [b"a"], [], [b"b"]]
-    assert follower.notices == ["the stream ended: going away (code 1001); connecting again"]
+    assert follower.notices == ["the stream ended: going away (code 1001)"]
 
 
 async def test_a_first_attempt_that_fails_is_not_repeated(
@@ -252,6 +238,25 @@ async def test_a_server_that_is_full_for_a_while_does_not_end_it(
 
     servers.scripts = [says(b""), full, says(b"", then=hang_on)]
     assert await _take(Follower(source).arrivals, 2) == [[], []]
+
+
+async def test_who_insists_is_not_given_up_on_and_hears_each_new_reason(
+    autojump_clock: MockClock, servers: Servers, source: Source
+) -> None:
+    async def refused(stream: trio.abc.Stream) -> None:
+        await receive_request(stream)
+        await stream.send_all(refuse("401 Unauthorized", "You are not authorized."))
+
+    away = ConnectionRefusedError(111, "Connection refused")
+    servers.scripts = [away, away, refused, refused, away, says(b""), says(b"", then=hang_on)]
+    follower = Follower(source, insist=True)
+    assert await _take(follower.arrivals, 2) == [[], []]
+    assert follower.notices == [
+        "Connection refused",
+        "You are not authorized. (HTTP 401)",
+        "Connection refused",
+        "the stream ended: the connection was cut (code 1006)",
+    ]
 
 
 # --- real connections -----------------------------------------------------------------------------------------------
