@@ -217,6 +217,9 @@ class Backlog:
             await self._spill()
         except SpoolUnwritable as error:
             log.warning("spool_unwritable", error=str(error), held=self._memory_held)
+        async with self._writing() as spool:
+            if spool is not None:
+                spool.rewind()  # what is in hand and no file has any more ends here, and is counted
 
     async def _spill(self) -> None:
         """Put all that is in memory on disk. What is in hand goes first, and alone: its place is to be known."""

@@ -209,6 +209,17 @@ async def test_what_is_in_hand_while_it_is_dropped_is_counted_once(spool: Spool)
         assert backlog.dropped + backlog.held == 2 * 299
 
 
+async def test_what_is_in_hand_at_the_end_and_on_no_disk_any_more_was_dropped(spool: Spool) -> None:
+    async with running(spool, "always") as backlog:
+        await put(backlog, Safe(), 0)
+        await upcoming(backlog)
+        await put(backlog, Safe(), *range(1, 300), size=10_000)
+        await until(lambda: backlog.held - backlog.on_disk == 2)
+
+    assert backlog.held == backlog.on_disk == spool.held
+    assert backlog.dropped + backlog.held == 2 * 300
+
+
 async def test_what_is_refused_is_not_counted_as_delivered(spool: Spool) -> None:
     async with running(spool) as backlog:
         await put(backlog, Safe(), 0)
