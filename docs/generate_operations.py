@@ -37,8 +37,8 @@ from metron.agent import Agent
 from metron.sources import SourceCounts
 from nozzles.config import Config as NozzleConfig
 from nozzles.runner.delivery import Delivery
-from nozzles.runner.gathering import Gathering
-from nozzles.runner.intake import Intake as NozzleIntake
+from plumbing.gathering.gathering import Gathering
+from plumbing.gathering.intake import Intake as NozzleIntake
 from plumbing.auth.local import OpenAuthority
 from plumbing.backlog import Backlog
 from plumbing.config import SettingRow, Settings, describe

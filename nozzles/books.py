@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nozzles.runner.delivery import DeliveryCounts
-from nozzles.runner.gathering import Gathering
+from plumbing.gathering.gathering import Gathering
 from plumbing.backlog import Backlog
 from plumbing.ledger import SINK, Account
 

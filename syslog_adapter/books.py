@@ -13,5 +13,5 @@ FEW = 100
 def accounts(intake: Intake, pool: Pool) -> list[Account]:
     """Show them: the subscription, all drains, and each drain if there are few."""
     drains = list(pool.everyone)
-    each = [drain.account(f"drain {place}: {drain.shown_url}") for place, drain in enumerate(drains, start=1)]
+    each = [drain.part(f"drain {place}: {drain.shown_url}") for place, drain in enumerate(drains, start=1)]
     return [intake.account(), pool.account(), *(each if len(drains) <= FEW else [])]

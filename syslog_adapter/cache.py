@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from plumbing.http_server import Limits, serve_http
+from plumbing.http.server import Limits, serve_http
 from plumbing.tls import TlsFiles, server_context
 from syslog_adapter.bindings.table import Table
 from syslog_adapter.bindings.wire import to_wire

@@ -83,6 +83,13 @@ class Config(Settings, table="syslog_adapter"):
     diode_bytes: PositiveInt = 16 << 20
     """Bytes that wait for one drain before the oldest are dropped."""
 
+    spool_dir: Path | None = None
+    """Directory in which drains that ask for it (`spool=true`) keep on disk what they cannot deliver at once: one
+    adapter's alone. Empty means that none can."""
+
+    spool_max_bytes: PositiveInt = 256 << 20
+    """The most that one drain keeps there before the oldest is dropped; its URL may ask for less (`spool=BYTES`)."""
+
     idle_s: PositiveFloat = 600.0
     """How long a connection stays open with nothing to send."""
 

@@ -1,60 +1,43 @@
-"""One drain at work: what waits for it, its connection, and what becomes of each envelope.
+"""One drain: what it wants of what comes, what waits for it, and its books.
 
-In:    envelopes of its source, or of everybody. A task runs only while something waits or the connection is open.
+In:    envelopes of its source, or of everybody.
 Out:   messages, through a writer.
 Drops: `overflow`: the oldest, when more wait than there is room for. `retries_exhausted`: what failed too often.
        `rate_limited`: what is beyond the drain's `rate-limit`. `closed`: what waited when the drain went.
+       With a spool nothing fails too often, and `spool_full` is the oldest on disk, `corrupt` what the disk spoilt.
        What the drain does not ask for, and what has no form as a message, is skipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import structlog
 import trio
 
-from envelope import kernel
-from plumbing.diode import Diode, Parcel
-from plumbing.ledger import Account
+from plumbing.ledger import PART, SINK, Account
 from syslog_adapter.arrivals import Arrivals
 from syslog_adapter.binding import Binding
-from syslog_adapter.cutting import cut
-from syslog_adapter.drain_url import parse_drain_url, redacted
-from syslog_adapter.notices import unreachable_text
+from syslog_adapter.delivery import Delivery, Queue, State
+from syslog_adapter.drain_url import DrainUrl, parse_drain_url, redacted
+from syslog_adapter.memory_queue import MemoryQueue
+from syslog_adapter.notices import spoolless_text
 from syslog_adapter.options import DrainSettings
-from syslog_adapter.patterns import Patterns
-from syslog_adapter.rate import Allowance
-from syslog_adapter.writers import DrainUnavailable, Writer, Written
+from syslog_adapter.shaping import Shaping
+from syslog_adapter.sieve import Sieve
+from syslog_adapter.spool_queue import SpoolPlace, SpoolQueue
 
 log = structlog.get_logger(__name__)
 
-State: TypeAlias = Literal["idle", "connecting", "connected", "retrying", "closed"]
-
-_AT_ONCE_BYTES = 128 << 10
-_SHOWN = 200  # characters of an error
-
-
-@dataclass(slots=True)
-class DrainCounts:
-    """What became of the envelopes of a drain, besides those that its diode holds or has dropped."""
-
-    offered: int = 0
-    sent: int = 0
-    skipped: int = 0
-    malformed: int = 0
-    exhausted: int = 0
-    rate_limited: int = 0
-    closed: int = 0
-    retried: int = 0
-    """Tries after the first one: no part of the balance."""
-
 
 class Drain:
-    """Delivers to one URL. `offer` never waits, whatever becomes of the delivery."""
+    """Delivers to one URL. `offer` never waits, whatever becomes of the delivery.
+
+    A task runs only while something waits or the connection is open; with a spool, as long as the drain lives.
+    """
 
     def __init__(
         self, binding: Binding, settings: DrainSettings, ended: Callable[[Drain], None] = lambda _: None
@@ -63,219 +46,187 @@ class Drain:
         self.binding = binding
         self.url = parse_drain_url(binding.url)
         self.shown_url = redacted(binding.url)
-        self.counts = DrainCounts()
-        self.state: State = "idle"
-        self.last_error = ""
         self.told = 0
         self.finished = trio.Event()
         """Set once it is closed and its task is over."""
 
-        options = self.url.options
+        self._offered = self._skipped = self._rate_limited = self._accepted = self._closed = 0
         self._settings = settings
         self._ended = ended
-        self._patterns = Patterns.of(options.include, options.exclude)
-        self._allowance: Allowance | None = None
-        if math.isfinite(options.rate_limit):
-            self._allowance = Allowance(options.rate_limit, trio.current_time())
-        self._diode = Diode(settings.capacity, settings.capacity_bytes)
+        self._sieve = Sieve(self.url, trio.current_time())
+        self._shaping = Shaping.of(self.url.options, most=settings.capacity, most_bytes=settings.capacity_bytes)
+        self._queue = _queue_for(self.url, binding, settings)
+        self._delivery = Delivery(self.url, binding, settings, self._queue)
         self._arrivals = Arrivals()
-        self._hand, self._in_hand = b"", 0
-        self._waits: Iterator[float] | None = None
-        self._failing = False
-        self._running = False
-        self._closing = False
-        self._news = trio.Event()
-        self._scope = trio.CancelScope()
+        self._made_at = trio.current_time()
+        self._running = self._tending = self._closing = False
+        self._scope, self._tending_scope = trio.CancelScope(), trio.CancelScope()
         self._deadline = math.inf
+        if self.has_spool:
+            self._start()
 
     def offer(self, batch: bytes, count: int, kinds: int) -> None:
         """Take what of a batch this drain wants, for as long as there is room; the oldest make room."""
-        counts = self.counts
-        counts.offered += count
-        wanted = count
-        if kinds & ~self.url.kinds:
-            batch, wanted = kernel.select(batch, self.url.kinds)
-        if self._patterns and wanted:
-            batch, wanted = self._patterns.sift(batch)
-        counts.skipped += count - wanted
-        if self._allowance and wanted:
-            allowed = self._allowance.take(wanted, trio.current_time())
-            counts.rate_limited += wanted - allowed
-            batch, wanted = cut(batch, allowed)[0] if allowed < wanted else batch, allowed
-        if not wanted:
+        now = trio.current_time()
+        batch, wanted, taken = self._sieve.sift(batch, count, kinds, now)
+        self._offered += count
+        self._skipped += count - wanted
+        self._rate_limited += wanted - taken
+        if not taken:
             return
-        self._diode.put(Parcel(batch, wanted))
-        self._arrivals.put(self._diode.put_total, trio.current_time())
-        self._arrivals.forget(self._settled)
-        self._news.set()
-        if not self._running:
-            self._running = True
-            self._settings.spawn(self._run)
+        self._accepted += taken
+        if self._shaping is None:
+            self._put(batch, taken)
+        else:
+            self._shape(self._shaping, batch, taken, now)
+        self._arrivals.put(self._accepted, now)
+        self._arrivals.forget(self._accepted - self.held)
 
-    def close(self, grace_s: float) -> None:
-        """Deliver what waits, for `grace_s` at most, and take no more; `finished` says when that is done."""
+    def close(self, grace_s: float, *, keep: bool = False) -> None:
+        """Deliver what waits, for `grace_s` at most, and take no more; `finished` says when that is done.
+
+        With `keep`, what is on disk by then stays there for the next drain of this URL; else it is lost.
+        """
         self._closing = True
-        self._news.set()
+        self._tending_scope.cancel()
+        if self._shaping is not None:
+            self._put(*self._shaping.turn(b"", 0, math.inf))
+        self._queue.close(keep=keep)
         self._scope.deadline = self._deadline = min(self._deadline, trio.current_time() + grace_s)
         if not self._running and not self.finished.is_set():
             self._end()
 
     @property
-    def overflowed(self) -> int:
-        """Envelopes for which there was no room."""
-        return self._diode.dropped_total
+    def state(self) -> State:
+        """What it is doing."""
+        return "closed" if self.finished.is_set() else self._delivery.state
+
+    @property
+    def has_spool(self) -> bool:
+        """Whether what it cannot deliver goes to disk."""
+        return isinstance(self._queue, SpoolQueue)
+
+    @property
+    def last_error(self) -> str:
+        """Why it cannot be reached; empty when it can."""
+        return self._delivery.last_error
+
+    @property
+    def sent(self) -> int:
+        """Envelopes that were delivered."""
+        return self._delivery.counts.sent
+
+    @property
+    def retried(self) -> int:
+        """Tries after a first one."""
+        return self._delivery.counts.retried
+
+    @property
+    def skipped(self) -> int:
+        """Envelopes that it does not ask for, or that have no form as a message."""
+        return self._skipped + self._delivery.counts.skipped + self._delivery.counts.malformed
 
     @property
     def held(self) -> int:
         """Envelopes that wait, those in hand included."""
-        return self._diode.held + self._in_hand
+        return self._queue.held + (self._shaping.held if self._shaping is not None else 0)
+
+    @property
+    def on_disk(self) -> int:
+        """Those of them that are in its spool."""
+        return self._queue.on_disk
 
     @property
     def lost(self) -> int:
         """Envelopes that should have been sent and were not."""
-        counts = self.counts
-        return self.overflowed + counts.exhausted + counts.closed + counts.rate_limited
+        return self.account("").dropped_total
 
     @property
     def untold(self) -> int:
         """Envelopes that were lost on the way since their owner was told last."""
-        return self.overflowed + self.counts.exhausted - self.told
+        return sum(self._queue.dropped.values()) + self._delivery.counts.exhausted - self.told
 
     def lag_s(self, now: float) -> float:
-        """Say how long the oldest envelope that waits has waited."""
-        self._arrivals.forget(self._settled)
+        """Say how long the oldest envelope that waits has waited, in this process."""
+        self._arrivals.forget(self._accepted - self.held)
+        if self.held > self._accepted:  # found on disk
+            return now - self._made_at
         return self._arrivals.oldest_s(now) if self.held else 0.0
 
-    def account(self, name: str) -> Account:
-        """Show its books."""
-        counts = self.counts
+    def account(self, name: str, kind: Literal["sink", "part"] = SINK) -> Account:
+        """Show its books; what was found on disk at the start counts as received."""
+        counts, queue = self._delivery.counts, self._queue
         return Account(
             account=name,
-            kind="store",
-            received=counts.offered,
+            kind=kind,
+            received=self._offered + queue.recovered,
             delivered=counts.sent,
             dropped={
-                "overflow": self.overflowed,
+                **queue.dropped,
                 "retries_exhausted": counts.exhausted,
-                "rate_limited": counts.rate_limited,
-                "closed": counts.closed,
+                "rate_limited": self._rate_limited,
+                "closed": self._closed,
             },
-            skipped=counts.skipped + counts.malformed,
-            held=self._diode.held,
-            in_flight=self._in_hand,
+            skipped=self.skipped,
+            held=self.held - queue.hand.count,
+            in_flight=queue.hand.count,
+            on_disk=queue.on_disk,
         )
 
-    @property
-    def _settled(self) -> int:
-        return self._diode.put_total - self.held
+    def part(self, name: str) -> Account:
+        """Show its books beside those of all drains, which they are a part of."""
+        return self.account(name, PART)
+
+    def _put(self, batch: bytes, count: int) -> None:
+        if count:
+            self._queue.put(batch, count)
+            self._start()
+
+    def _start(self) -> None:
+        if not self._running:
+            self._running = True
+            self._settings.spawn(self._run)
 
     async def _run(self) -> None:
         self._scope = trio.CancelScope(deadline=self._deadline)
         try:
             with self._scope:
-                while self._take():
-                    await self._deliver()
+                await self._queue.serve(self._delivery.deliver)
         finally:
             self._running = False
-            self.state = "idle"
             if self._closing:
                 self._end()
 
+    def _shape(self, shaping: Shaping, batch: bytes, count: int, now: float) -> None:
+        """Put in order and join what came, and see that what is held for that goes at its time."""
+        self._put(*shaping.turn(batch, count, now))
+        if shaping.held and not self._tending:
+            self._tending = True
+            self._settings.spawn(partial(self._tend, shaping))
+
+    async def _tend(self, shaping: Shaping) -> None:
+        with trio.CancelScope() as self._tending_scope:
+            while shaping.held:
+                await trio.sleep_until(shaping.due_at)
+                self._put(*shaping.turn(b"", 0, trio.current_time()))
+        self._tending = False
+
     def _end(self) -> None:
         """Count what did not leave in time, and say that this is over."""
-        left = self._diode.take(self._diode.held_bytes)
-        self.counts.closed += sum(parcel.envelopes for parcel in left) + self._in_hand
-        self._hand, self._in_hand = b"", 0
-        self.state = "closed"
+        self._closed += self._queue.abandon()
         self.finished.set()
         self._ended(self)
 
-    async def _deliver(self) -> None:
-        """Open the way to the drain, and send until nothing comes any more."""
-        if not self._failing:
-            self.state = "connecting"
-        try:
-            async with self._settings.open_writer(self.url, self.binding) as writer:
-                await self._converse(writer)
-        except Exception as error:  # one drain must not end the others
-            log.exception("drain_failed", url=self.shown_url, source_id=self.binding.source_id)
-            await self._back_off(DrainUnavailable(type(error).__name__))
 
-    async def _converse(self, writer: Writer) -> None:
-        while self._take() or await self._more():
-            try:
-                self._written(await writer.write(self._hand))
-            except DrainUnavailable as failure:
-                await self._back_off(failure)
-
-    def _take(self) -> bool:
-        """Have something in hand, if anything waits."""
-        if not self._in_hand and self._diode:
-            parcels = self._diode.take(_AT_ONCE_BYTES)
-            self._hand = parcels[0].batch if len(parcels) == 1 else b"".join([parcel.batch for parcel in parcels])
-            self._in_hand = sum(parcel.envelopes for parcel in parcels)
-        return bool(self._in_hand)
-
-    async def _more(self) -> bool:
-        """Wait until there is something in hand; false when nothing came for long, or the drain is closing."""
-        self._news = trio.Event()
-        if not self._closing:
-            with trio.move_on_after(self._settings.idle_s):
-                await self._news.wait()
-        return self._take()
-
-    def _written(self, written: Written) -> None:
-        """Settle what is in hand."""
-        self._settle(self._in_hand, written)
-        self._recovered()
-
-    def _settle(self, count: int, written: Written) -> None:
-        """Count the first `count` in hand, and let go of them."""
-        counts = self.counts
-        counts.skipped += written.skipped
-        counts.malformed += written.malformed
-        counts.sent += count - written.skipped - written.malformed
-        self._hand = b"" if count == self._in_hand else cut(self._hand, count)[1]
-        self._in_hand -= count
-
-    def _recovered(self) -> None:
-        if self._failing:
-            log.info("drain_recovered", url=self.shown_url, source_id=self.binding.source_id)
-        self.state = "connected"
-        self._waits, self._failing, self.last_error = None, False, ""
-
-    async def _back_off(self, failure: DrainUnavailable) -> None:
-        """Wait before the next try; after the last one the first message is lost, and its followers have their turn."""
-        self._settle_partly(failure)
-        self._note(failure)
-        if self._waits is None:
-            self._waits = self._settings.waits()
-        wait_s = next(self._waits, None)
-        if wait_s is None:
-            self._waits = None
-            self._give_up()
-            return
-        self.counts.retried += 1
-        await trio.sleep(wait_s)
-
-    def _settle_partly(self, failure: DrainUnavailable) -> None:
-        """Settle those that it took before it failed: then the tries begin anew for the others."""
-        if failure.done:
-            self._settle(min(failure.done, self._in_hand), failure.written)
-            self._waits = None
-
-    def _note(self, failure: DrainUnavailable) -> None:
-        self.last_error = str(failure)[:_SHOWN]
-        self.state = "retrying"
-        if self._failing:
-            return
-        self._failing = True
-        log.warning("drain_unavailable", url=self.shown_url, source_id=self.binding.source_id, error=self.last_error)
-        if not self.binding.is_aggregate:
-            self._settings.warn(self.binding.source_id, unreachable_text(self.shown_url))
-
-    def _give_up(self) -> None:
-        """Lose the first message, or with `https-batch` all that would go together, as the original does."""
-        lost = self._in_hand if self.url.scheme == "https-batch" else min(1, self._in_hand)
-        self.counts.exhausted += lost
-        self._hand, self._in_hand = cut(self._hand, lost)[1], self._in_hand - lost
+def _queue_for(url: DrainUrl, binding: Binding, settings: DrainSettings) -> Queue:
+    """Have a spool if the drain asks for one and there can be one; its owner is told when there cannot."""
+    wanted = url.options.spool_bytes
+    if wanted and settings.spool_dir:
+        place = SpoolPlace.of(binding, settings.spool_dir, min(wanted, settings.spool_max_bytes))
+        return SpoolQueue(place, settings.capacity, settings.capacity_bytes)
+    if wanted:
+        shown = redacted(binding.url)
+        log.warning("drain_without_spool", url=shown, source_id=binding.source_id, reason="spool_dir is not set")
+        if not binding.is_aggregate:
+            settings.warn(binding.source_id, spoolless_text(shown))
+    return MemoryQueue(settings.capacity, settings.capacity_bytes)

@@ -1,8 +1,14 @@
 """Read the URL of a drain: where its messages go, which envelopes become messages, and how (loggregator.md 5.1, 5.4).
 
 The original's query parameters are read as it reads them, and what it does not know it leaves alone. Besides those a
-drain may have options of ours: `include=RE2`, `exclude=RE2` and `rate-limit=MESSAGES_PER_S`. One that asks for what
-this version does not have (`spool`, `multiline`, `order-window`) is refused: nobody is to rely on it in vain.
+drain may have options of ours:
+
+    include=RE2, exclude=RE2        lines it wants, and does not want
+    rate-limit=LINES_PER_S          the most that it is given
+    order-window=MS                 how long envelopes are held, to put those that come late in their place
+    multiline=RE2                   lines that match belong to the one before, and are sent in one message with it
+    multiline-start=RE2             lines that match begin a message, and all others belong to the one before
+    spool=true, spool=BYTES         what it does not take at once is kept on disk, so many bytes of it
 """
 
 from __future__ import annotations
@@ -28,13 +34,15 @@ MOST_PARAMETERS = 100
 MOST_PATTERN = 1000
 """Characters a pattern may have."""
 MOST_RATE = 1_000_000.0
+MOST_WINDOW_MS = 60_000.0
+MOST_SPOOL_BYTES = 1 << 40
 
 _PORTS: dict[str, int] = {"syslog": 514, "syslog-tls": 6514, "https": 443, "https-batch": 443}
 _METRICS = Kind.COUNTER | Kind.GAUGE
 _BY_TYPE = {"logs": Kind.LOG, "metrics": _METRICS, "all": Kind.LOG | _METRICS}
 _BY_DATA = {"logs": Kind.LOG | Kind.EVENT, "metrics": _METRICS, "traces": Kind.TIMER, "all": Kind.TYPED}
-_OWN = ("include", "exclude", "rate-limit")
-_MISSING = ("spool", "multiline", "order-window")
+_OWN = ("include", "exclude", "rate-limit", "order-window", "multiline", "multiline-start", "spool")
+_COUNT = re.compile(r"[0-9]{1,13}", re.ASCII)
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\\]|%(?![0-9a-fA-F]{2})")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _LABELS = re.compile(r"[a-zA-Z0-9_-]{1,63}(\.[a-zA-Z0-9_-]{1,63})*\.?", re.ASCII)
@@ -57,7 +65,24 @@ class DrainOptions:
     """RE2 pattern that a log line must match nowhere."""
 
     rate_limit: float = math.inf
-    """The most messages a second that are sent."""
+    """The most lines a second that are taken, each before it is joined to another."""
+
+    order_window_s: float = 0.0
+    """How long envelopes are held to be put in order; 0 is not at all."""
+
+    multiline: str = ""
+    """RE2 pattern of lines that belong to the one before."""
+
+    multiline_start: str = ""
+    """RE2 pattern of lines that do not; all others do. Only one of the two is not empty."""
+
+    spool_bytes: float = 0.0
+    """The most that is kept on disk: infinity is as much as the installation gives, and 0 nothing."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether several lines may become one message."""
+        return bool(self.multiline or self.multiline_start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +186,9 @@ def _metadata(query: dict[str, str]) -> bool | None:
 
 
 def _options(query: dict[str, str]) -> DrainOptions:
-    for name in _MISSING:
-        if query.get(name):
-            raise BadDrain(f"{name} is an option that this version does not have")
     asked = {name: query[name] for name in _OWN if query.get(name)}
+    if "multiline" in asked and "multiline-start" in asked:
+        raise BadDrain("multiline and multiline-start exclude each other")
 
     def read(name: str, reader: Callable[[str, str], Value], otherwise: Value) -> Value:
         return reader(name, asked[name]) if name in asked else otherwise
@@ -173,7 +197,19 @@ def _options(query: dict[str, str]) -> DrainOptions:
         include=read("include", _pattern, ""),
         exclude=read("exclude", _pattern, ""),
         rate_limit=read("rate-limit", lambda name, text: _number(name, text, MOST_RATE), math.inf),
+        order_window_s=read("order-window", lambda name, text: _number(name, text, MOST_WINDOW_MS) / 1000, 0.0),
+        multiline=read("multiline", _pattern, ""),
+        multiline_start=read("multiline-start", _pattern, ""),
+        spool_bytes=read("spool", _spool_bytes, 0.0),
     )
+
+
+def _spool_bytes(name: str, text: str) -> float:
+    if text in ("true", "false"):
+        return math.inf if text == "true" else 0.0
+    if not _COUNT.fullmatch(text) or not 0 < int(text) <= MOST_SPOOL_BYTES:
+        raise BadDrain(f"{name} is neither true nor false nor a count of bytes up to {MOST_SPOOL_BYTES}")
+    return float(text)
 
 
 def _number(name: str, text: str, most: float) -> float:

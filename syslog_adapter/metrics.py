@@ -15,7 +15,7 @@ def expose(metrics: Metrics, intake: Intake, keeper: Keeper, pool: Pool, doppler
     """Register them."""
     counts = intake.counts
     metrics.counter(f"{_ROOM}_envelopes_received_total", "Envelopes taken in.", lambda: counts.fed)
-    metrics.counter(f"{_ROOM}_envelopes_malformed_total", "What was no envelope.", lambda: counts.malformed)
+    metrics.counter(f"{_ROOM}_envelopes_malformed_total", "What was no envelope.", lambda: counts.fed_malformed)
     metrics.counter(f"{_ROOM}_envelopes_undrained_total", "Envelopes that no drain asks for.", lambda: counts.undrained)
     metrics.counter(f"{_ROOM}_doppler_connects_total", "Streams opened at Dopplers.", lambda: dopplers.connects)
     metrics.counter(f"{_ROOM}_doppler_disconnects_total", "Streams at Dopplers ended.", lambda: dopplers.disconnects)
@@ -43,6 +43,11 @@ def _expose_drains(metrics: Metrics, pool: Pool) -> None:
         f"{_ROOM}_envelopes_held",
         "Of them, those that wait or are being sent.",
         lambda: sum(drain.held for drain in pool.everyone),
+    )
+    metrics.gauge(
+        f"{_ROOM}_envelopes_on_disk",
+        "Of those held, the ones in spools.",
+        lambda: sum(drain.on_disk for drain in pool.everyone),
     )
     metrics.counter(f"{_ROOM}_retries_total", "Tries of drains after a first one.", lambda: pool.retried)
     metrics.gauge(f"{_ROOM}_drains", "Drains there are, aggregate ones included.", lambda: len(pool.drains))

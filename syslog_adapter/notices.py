@@ -28,3 +28,8 @@ def lost_text(lost: int, source_id: str, url: str) -> str:
 def unreachable_text(url: str) -> str:
     """Say that a drain cannot be reached; `url` is redacted."""
     return f"Failed to connect to {url}"
+
+
+def spoolless_text(url: str) -> str:
+    """Say that a drain asks for a spool in vain; `url` is redacted."""
+    return f"No spool for syslog drain with url {url}: this installation has none, and what waits is in memory"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import trio
 
-from plumbing.ledger import Account, total
+from plumbing.ledger import SINK, Account, total
 from syslog_adapter.binding import Binding
 from syslog_adapter.bindings.table import Table
 from syslog_adapter.dispatch import Dispatcher
@@ -19,7 +19,8 @@ from syslog_adapter.notices import lost_text
 from syslog_adapter.options import DrainSettings
 
 _ACCOUNT = "drains"
-_KIND = "store"
+_HAND_OVER_S = 1.0
+"""How long a drain goes on when another waits for its spool."""
 
 
 class Pool:
@@ -34,14 +35,17 @@ class Pool:
         self._close_grace_s = close_grace_s
         self._table = Table()
         self._leaving: list[Drain] = []
-        self._gone = total(_ACCOUNT, _KIND, [])
+        self._gone = total(_ACCOUNT, SINK, [])
         self._retried_by_gone = 0
 
     def apply(self, table: Table) -> None:
         """Have the drains of this table, and no others."""
         change = self._table.change_to(table)
+        urls = {(binding.source_id, binding.url) for binding in change.added}
         for binding in change.removed:
-            self._leave(self.drains.pop(binding), self._close_grace_s)
+            drain = self.drains.pop(binding)
+            handed_over = drain.has_spool and (binding.source_id, binding.url) in urls  # it has new credentials, say
+            self._leave(drain, _HAND_OVER_S if handed_over else self._close_grace_s, keep=handed_over)
         for binding in change.added:
             self.drains[binding] = Drain(binding, self._settings, self._went)
         self._table = table
@@ -54,10 +58,10 @@ class Pool:
         self._dispatcher.route(by_source, [self.drains[binding] for binding in table.aggregates])
 
     async def close(self, grace_s: float) -> None:
-        """Deliver what waits, for `grace_s` at most, and end every drain."""
+        """Deliver what waits, for `grace_s` at most, and end every drain; spools keep what is left."""
         self._dispatcher.route({}, [])
         for drain in self.drains.values():
-            self._leave(drain, grace_s)
+            self._leave(drain, grace_s, keep=True)
         self.drains.clear()
         self._table = Table()
         for drain in [*self._leaving]:
@@ -78,11 +82,11 @@ class Pool:
     @property
     def retried(self) -> int:
         """Tries after the first one, of all drains there ever were."""
-        return self._retried_by_gone + sum(drain.counts.retried for drain in self.everyone)
+        return self._retried_by_gone + sum(drain.retried for drain in self.everyone)
 
     def account(self) -> Account:
         """Show the books of all drains there ever were, as one."""
-        return total(_ACCOUNT, _KIND, [self._gone, *(drain.account("") for drain in self.everyone)])
+        return total(_ACCOUNT, SINK, [self._gone, *(drain.account("") for drain in self.everyone)])
 
     def active(self) -> int:
         """Say how many drains have something to send, or a connection open."""
@@ -93,16 +97,16 @@ class Pool:
         now = trio.current_time()
         return max((drain.lag_s(now) for drain in self.everyone), default=0.0)
 
-    def _leave(self, drain: Drain, grace_s: float) -> None:
+    def _leave(self, drain: Drain, grace_s: float, *, keep: bool) -> None:
         self._leaving.append(drain)
-        drain.close(grace_s)
+        drain.close(grace_s, keep=keep)
 
     def _went(self, drain: Drain) -> None:
         """Keep of a drain that is over nothing but its books."""
         self._tell(drain)
         self._leaving.remove(drain)
-        self._gone = total(_ACCOUNT, _KIND, [self._gone, drain.account("")])
-        self._retried_by_gone += drain.counts.retried
+        self._gone = total(_ACCOUNT, SINK, [self._gone, drain.account("")])
+        self._retried_by_gone += drain.retried
 
     def _tell(self, drain: Drain) -> None:
         untold = drain.untold

@@ -15,6 +15,8 @@ from typing import Any
 
 import trio
 
+from envelope.kinds import Kind
+from envelope.selectors import make_request
 from plumbing.admin import start_admin
 from plumbing.agent_link import open_outbox, report_through_agent
 from plumbing.diode import SharedDiode
@@ -72,14 +74,15 @@ async def serve(
         if config.cache.enabled:
             app = application(lambda: keeper.table, lambda: pool.everyone)
             ports["cache"] = await background.start(serve_cache, config.cache, config.tls, app)
-        background.start_soon(_subscribe, pool, partial(island.call, intake.subscribe, dopplers, config.shard_id))
+        request = make_request(Kind.TYPED, shard_id=config.shard_id)
+        background.start_soon(_subscribe, pool, partial(island.call, intake.subscription.open, dopplers, request))
         expose(metrics, intake, keeper, pool, dopplers)
         ports["admin"] = await start_admin(background, config, metrics, books)
         report_through_agent(background, island, config, make_self_metrics(intake, keeper, pool), outbox=outbox)
         task_status.started(ports)
 
         await stop.wait()
-        await island.run(intake.unsubscribe)
+        await island.run(intake.subscription.close)
         await pool.close(config.drain_grace_s)
         pool.tell_losses()
         await island.run(dopplers.close)
@@ -87,7 +90,7 @@ async def serve(
 
 
 async def _subscribe(pool: Pool, subscribe: Callable[[], Awaitable[None]]) -> None:
-    """Begin to read when there is a drain: before that it would cost, and help nobody."""
+    """Begin to read when there is a drain: before that it would cost, and help nobody. Once closed it stays closed."""
     await pool.wanted.wait()
     await subscribe()
 
@@ -117,6 +120,8 @@ def _drain_settings(config: Config, delivering: trio.Nursery, warn: Callable[[st
         capacity=config.diode_capacity,
         capacity_bytes=config.diode_bytes,
         idle_s=config.idle_s,
+        spool_dir=config.spool_dir,
+        spool_max_bytes=config.spool_max_bytes,
     )
 
 

@@ -15,6 +15,10 @@ class WriterSettings(Section):
     dial_timeout_s: PositiveFloat = 10.0
     """How long a connection, TLS handshake included, may take to come about."""
 
+    verdict_s: PositiveFloat = 0.5
+    """How long a drain over TLS may take, after the handshake, to refuse our certificate: before that, or before it
+    says something else, it is given no message."""
+
     write_timeout_s: PositiveFloat = 10.0
     """How long a syslog drain may take not one byte before its connection is given up."""
 

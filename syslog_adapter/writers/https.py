@@ -22,15 +22,6 @@ _MOST_ANSWER = 64 * 1024
 _HEADERS = {"Content-Type": "text/plain", "User-Agent": "standpipe", "Accept-Encoding": "identity"}
 
 
-@asynccontextmanager
-async def open_https(
-    drain: DrainUrl, form: Form, settings: WriterSettings, context: ssl.SSLContext | None
-) -> AsyncIterator[HttpsWriter]:
-    """Open a drain that takes one message a request."""
-    async with open_poster(drain, settings, context) as poster:
-        yield HttpsWriter(poster, form, settings.https_connections)
-
-
 class Poster:
     """What sends messages to one URL."""
 

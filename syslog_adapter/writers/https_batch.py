@@ -7,23 +7,10 @@ Drops: nothing.
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
-from syslog_adapter.drain_url import DrainUrl
-from syslog_adapter.writers.config import WriterSettings
-from syslog_adapter.writers.https import Poster, open_poster
+from syslog_adapter.writers.https import Poster
 from syslog_adapter.writers.writer import Form, Messages, Written
-
-
-@asynccontextmanager
-async def open_https_batch(
-    drain: DrainUrl, form: Form, settings: WriterSettings, context: ssl.SSLContext | None
-) -> AsyncIterator[HttpsBatchWriter]:
-    """Open a drain that takes many messages a request."""
-    async with open_poster(drain, settings, context) as poster:
-        yield HttpsBatchWriter(poster, form, settings.batch_max_bytes)
 
 
 class HttpsBatchWriter:

@@ -22,6 +22,8 @@ class Line(trio.abc.Stream):
         self._socket = stream.socket
         self._write_timeout_s = write_timeout_s
         self._sent = 0
+        self.heard = trio.Event()
+        """Set whenever bytes come; whoever waits for the next ones puts a new one there."""
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, keepalive_s)
@@ -72,7 +74,9 @@ class Line(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Read some bytes, none at the end."""
-        return bytes(await self._stream.receive_some(max_bytes or _CHUNK))
+        received = bytes(await self._stream.receive_some(max_bytes or _CHUNK))
+        self.heard.set()
+        return received
 
     async def aclose(self) -> None:
         """Close the connection."""

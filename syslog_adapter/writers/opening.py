@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain_url import DrainUrl
 from syslog_adapter.writers.config import WriterSettings
-from syslog_adapter.writers.https import open_https
-from syslog_adapter.writers.https_batch import open_https_batch
+from syslog_adapter.writers.https import HttpsWriter, open_poster
+from syslog_adapter.writers.https_batch import HttpsBatchWriter
 from syslog_adapter.writers.tcp import open_tcp
 from syslog_adapter.writers.trust import drain_context
 from syslog_adapter.writers.writer import Form, Writer
@@ -23,12 +23,12 @@ async def open_writer(drain: DrainUrl, binding: Binding, settings: WriterSetting
     """
     form = Form.of(drain, binding, settings)
     context = None if drain.scheme == "syslog" else drain_context(drain, binding, settings)
-    if drain.scheme == "https":
-        async with open_https(drain, form, settings, context) as https:
-            yield https
-    elif drain.scheme == "https-batch":
-        async with open_https_batch(drain, form, settings, context) as https_batch:
-            yield https_batch
-    else:
+    if drain.scheme in ("syslog", "syslog-tls"):
         async with open_tcp(drain, form, settings, context) as tcp:
             yield tcp
+        return
+    async with open_poster(drain, settings, context) as poster:
+        if drain.scheme == "https":
+            yield HttpsWriter(poster, form, settings.https_connections)
+        else:
+            yield HttpsBatchWriter(poster, form, settings.batch_max_bytes)

@@ -59,6 +59,7 @@ class _Connection:
         self._stream = stream
         self._scope = trio.CancelScope()
         self._at_end = False
+        self._fault = "closes the connection"
 
     @property
     def is_over(self) -> bool:
@@ -70,9 +71,21 @@ class _Connection:
             try:
                 while await self._stream.receive_some(4096):
                     pass
-            except _FAULTS:
-                pass
+            except _FAULTS as error:
+                self._fault = reason_of(error)
             self._at_end = True
+
+    async def be_accepted(self, patience_s: float) -> None:
+        """Raise `DrainUnavailable` if the drain refuses us after the handshake.
+
+        With TLS 1.3 that is over for us before the drain has looked at our certificate: whatever was sent at once would
+        be lost. What it says first tells: a ticket, or an alert and the end. One that says nothing is believed.
+        """
+        if isinstance(self._stream, trio.SSLStream):
+            with trio.move_on_after(patience_s):
+                await self._line.heard.wait()
+            if self._at_end:
+                raise DrainUnavailable(self._fault)
 
     async def send(self, data: bytes) -> None:
         """Send everything, or raise `_Broken`."""
@@ -147,6 +160,7 @@ class TcpWriter:
         if self._connection is None:
             self._connection = await self._dial()
             self._readers.start_soon(self._connection.watch)
+            await self._connection.be_accepted(self._settings.verdict_s)
         return self._connection
 
     async def _dial(self) -> _Connection:
@@ -169,4 +183,5 @@ class TcpWriter:
         except BaseException:
             await trio.aclose_forcefully(line)
             raise
+        line.heard = trio.Event()
         return _Connection(line, tls)

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Protocol
 
+import trio
+
 from envelope import kernel
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain_url import DrainUrl
@@ -97,5 +99,7 @@ def reason_of(error: BaseException) -> str:
     said = error
     while not str(said) and (cause := said.__cause__ or said.__context__) is not None:
         said = cause
+    if isinstance(said, trio.BrokenResourceError) and not str(said):
+        return "the connection broke"
     strerror = said.strerror if isinstance(said, OSError) else None
     return strerror or " ".join(str(said).split()) or type(said).__name__

@@ -8,7 +8,10 @@ from typing import Any
 
 import trio
 
+from envelope import kernel
+from envelope.kinds import Kind
 from syslog_adapter.binding import Binding
+from syslog_adapter.cutting import cut
 from syslog_adapter.drain_url import DrainUrl
 from syslog_adapter.options import DrainSettings
 from syslog_adapter.writers import DrainUnavailable, Written
@@ -21,7 +24,7 @@ class OtherSide:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.up = True
-        self.poison = ""
+        self.poison = "nothing is"
         self.opened = 0
         self.open = 0
 
@@ -37,16 +40,18 @@ class OtherSide:
             self.open -= 1
 
     async def write(self, batch: bytes) -> Written:
-        """Take lines, up to the one it never takes."""
+        """Take lines, up to the one it never takes; of what is bare nothing is sent."""
         await trio.lowlevel.checkpoint()
         if not self.up:
             raise DrainUnavailable("refused")
         lines = texts(batch)
         taken = lines[: lines.index(self.poison)] if self.poison in lines else lines
-        self.texts += taken
+        bare = kernel.select(cut(batch, len(taken))[0], int(Kind.BARE))[1]
+        self.texts += [text for text in taken if text]
+        written = Written(len(taken) - bare, bare)
         if len(taken) < len(lines):
-            raise DrainUnavailable("refused", len(taken), Written(len(taken)))
-        return Written(len(lines), 0, 0)
+            raise DrainUnavailable("refused", len(taken), written)
+        return written
 
 
 def three_waits() -> Iterator[float]:

@@ -20,11 +20,12 @@ async def test_copies_are_the_drains_and_each_of_a_few_has_its_account(nursery: 
     async with open_island() as island:
         reader, together, *each = accounts(Intake(island, dispatcher), pool)
 
-    assert (reader.kind, together.kind, together.received, together.held) == ("reader", "store", 4, 4)
+    assert (reader.kind, together.kind, together.received, together.held) == ("reader", "sink", 4, 4)
     assert [(one.account, one.received) for one in each] == [
         ("drain 1: syslog://h0:1", 2),
         ("drain 2: syslog://h1:1", 2),
     ]
+    assert {one.kind for one in each} == {"part"}
 
 
 async def test_many_drains_have_one_account(nursery: trio.Nursery) -> None:

@@ -1,10 +1,16 @@
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from envelope.kinds import Kind
+from envelope.pb.loggregator_v2_pb2 import Envelope
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain import Drain
 from syslog_adapter.writers import Written
@@ -21,6 +27,12 @@ def drain(other: OtherSide, nursery: trio.Nursery, url: str = URL, **more: Any) 
 def offer(to: Drain, *said: str) -> None:
     to.offer(lines(*said), len(said), LOG)
     assert to.account("").balance == 0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(20):
+        while not condition():
+            await trio.sleep(0.005)
 
 
 async def test_lines_arrive_once_and_in_order(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -197,4 +209,111 @@ async def test_a_fault_of_a_writer_is_a_failure_like_any_other(
     offer(one, "1")
     await trio.sleep(2)
 
-    assert (other.texts, one.counts.retried) == (["1"], 1)
+    assert (other.texts, one.retried) == (["1"], 1)
+
+
+async def test_lines_that_belong_together_are_one_message(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    other = OtherSide()
+    one = drain(other, nursery, f"{URL}?multiline=%5E%20&include=.")
+    offer(one, "Error", " at a", " at b", "next", " and", "")
+    assert one.held == 5
+    await trio.sleep(5)
+
+    assert other.texts == ["Error\n at a\n at b", "next\n and"]
+    assert (one.held, one.account("").skipped, one.account("").balance, one.lag_s(trio.current_time())) == (0, 1, 0, 0)
+
+
+async def test_what_comes_late_finds_its_place(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    other = OtherSide()
+    one = drain(other, nursery, f"{URL}?order-window=500")
+    for timestamp in (2, 4, 3, 1):
+        one.offer(of([Envelope(timestamp=timestamp, source_id="app", log={"payload": b"%d" % timestamp})]), 1, LOG)
+        await trio.sleep(0.1)
+        assert one.account("").balance == 0
+    assert (other.texts, one.held) == ([], 4)
+    await trio.sleep(1)
+
+    assert (other.texts, one.sent) == (["1", "2", "3", "4"], 4)
+
+
+async def test_a_drain_that_closes_holds_nothing_back(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    other = OtherSide()
+    one = drain(other, nursery, f"{URL}?order-window=60000&multiline=a")
+    offer(one, "1")
+    await trio.sleep(0.1)
+    start = trio.current_time()
+    one.close(60)
+    await one.finished.wait()
+
+    assert (other.texts, trio.current_time()) == (["1"], start)
+
+
+async def test_a_drain_that_asks_for_a_spool_in_vain_is_told(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    other, told = OtherSide(), []
+    one = drain(other, nursery, f"{URL}?spool=true", warn=lambda *words: told.append(words))
+    drain(other, nursery, f"{URL}?spool=false", warn=lambda *words: told.append(words))
+    offer(one, "1")
+    await trio.sleep(1)
+
+    said = f"No spool for syslog drain with url {URL}: this installation has none, and what waits is in memory"
+    assert (other.texts, told, one.has_spool) == (["1"], [("app", said)], False)
+
+
+async def test_what_a_drain_does_not_take_is_on_disk_and_the_next_one_sends_it(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    other = OtherSide()
+    other.up = False
+    one = drain(other, nursery, f"{URL}?spool=true", spool_dir=tmp_path)
+    for number in range(10):
+        offer(one, str(number))
+        await wait_all_tasks_blocked()
+    await until(lambda: one.on_disk == one.held == 10)
+    assert (one.state, one.lost, one.account("").balance) == ("retrying", 0, 0)
+    one.close(0, keep=True)
+    await one.finished.wait()
+    assert (one.account("").balance, one.account("").received, one.lost, one.held) == (0, 0, 0, 0)
+
+    other.up = True
+    again = drain(other, nursery, f"{URL}?spool=true", spool_dir=tmp_path)
+    await until(lambda: again.sent == 10)
+    assert other.texts == [str(number) for number in range(10)]
+    assert (again.account("").received, again.account("").balance) == (10, 0)
+    await until(lambda: again.lag_s(trio.current_time()) == 0)
+    again.close(5)
+    await again.finished.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", ["", "&order-window=5&multiline=%5E%20"])
+@pytest.mark.parametrize("spool", ["1", "true"])
+async def test_the_books_balance_at_every_moment(
+    options: str, spool: str, nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    chance, other, count = Random(options + spool), OtherSide(), 0
+    impatient = replace(settings(other, nursery, spool_dir=tmp_path, idle_s=0.02), waits=lambda: repeat(0.001))
+    one = Drain(Binding(url=f"{URL}?spool={spool}{options}", source_id="app"), impatient)
+
+    def look() -> bool:
+        books = one.account("")
+        assert books.balance == 0
+        assert min(books.received, books.delivered, books.held, books.in_flight, *books.dropped.values()) >= 0
+        assert 0 <= books.on_disk <= books.held + books.in_flight
+        return one.held == 0
+
+    for _ in range(100):
+        size = chance.choice([1, 1, 5, 50])
+        offer(one, *(chance.choice(["", "", " "]) + str(count + n).ljust(500, ".") for n in range(size)))
+        count += size
+        other.up = chance.random() < 0.3
+        await trio.sleep(chance.choice([0, 0.001, 0.01]))
+        look()
+    other.up = True
+    await until(look)
+
+    numbers = [int(line.strip(" .")) for text in other.texts for line in text.split("\n")]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == one.sent == count - one.account("").dropped["spool_full"]
+    one.close(5)
+    await one.finished.wait()
+    assert list(tmp_path.iterdir()) == []

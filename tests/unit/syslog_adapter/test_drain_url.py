@@ -59,7 +59,7 @@ def test_the_host_is_what_is_dialled(written: str, host: str) -> None:
         ("https://drain", "https://drain/"),
         ("https-batch://drain:8443/a/b?x=1", "https://drain:8443/a/b?x=1"),
         (
-            "https://u:p%40@drain/?key=a%20b&include=x&drain-data=all&rate-limit=1",
+            "https://u:p%40@drain/?key=a%20b&include=x&spool=1&multiline=a&order-window=1&drain-data=all&rate-limit=1",
             "https://u:p%40@drain/?key=a%20b&drain-data=all",
         ),
         ("https://drain/#part", "https://drain/"),
@@ -123,6 +123,13 @@ def test_options_of_ours_are_read() -> None:
         include="a+ b", exclude="c", rate_limit=100.0
     )
     assert parse_drain_url("syslog://drain?include=&spool=").options == DrainOptions()
+    assert parse_drain_url("syslog://drain?spool=false&multiline=").options == DrainOptions()
+    query = f"spool=true&multiline={quote('^[ ]')}&order-window=1500"
+    assert parse_drain_url(f"syslog://drain?{query}").options == DrainOptions(
+        spool_bytes=math.inf, multiline="^[ ]", order_window_s=1.5
+    )
+    asked = parse_drain_url("syslog://drain?spool=1000&multiline-start=a").options
+    assert (asked.spool_bytes, asked.multiline_start, asked.joins) == (1000.0, "a", True)
     assert math.isinf(DrainOptions().rate_limit)
 
 
@@ -133,9 +140,15 @@ def test_options_of_ours_are_read() -> None:
         ("exclude=(%3F%3Da)", "exclude is not an RE2 pattern"),
         (f"include={'a' * (MOST_PATTERN + 1)}", "include has more than 1000 characters"),
         ("rate-limit=0", "rate-limit is not a number above 0 and up to 1e+06"),
-        ("spool=1000", "spool is an option that this version does not have"),
-        ("multiline=a", "multiline is an option that this version does not have"),
-        ("order-window=1", "order-window is an option that this version does not have"),
+        ("spool=yes", "spool is neither true nor false nor a count of bytes up to"),
+        ("spool=0", "spool is neither"),
+        ("spool=1.5", "spool is neither"),
+        (f"spool={(1 << 40) + 1}", "spool is neither"),
+        ("multiline=%5B", "multiline is not an RE2 pattern: missing ]"),
+        ("multiline-start=%5B", "multiline-start is not an RE2 pattern: missing ]"),
+        ("multiline=a&multiline-start=b", "multiline and multiline-start exclude each other"),
+        ("order-window=0", "order-window is not a number above 0 and up to 60000"),
+        ("order-window=60001", "order-window is not a number"),
         ("rate-limit=inf", "rate-limit is not a number"),
         ("rate-limit=1e3", "rate-limit is not a number"),
         ("rate-limit=%D9%A3", "rate-limit is not a number"),

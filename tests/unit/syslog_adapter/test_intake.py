@@ -2,6 +2,7 @@ import trio
 
 from envelope.framing import frame
 from plumbing.island import Island, open_island
+from plumbing.subscription import check
 from syslog_adapter.intake import Intake
 from tests.unit.syslog_adapter.lines import lines, texts
 
@@ -37,7 +38,7 @@ async def deliver(island: Island, intake: Intake, *batches: bytes) -> None:
 
     async def relay_all() -> None:
         for message in messages:
-            await intake.relay(message)
+            await intake.relay(check(message))
 
     await island.run(relay_all)
     for message in messages:
@@ -62,7 +63,7 @@ async def test_what_is_no_envelope_is_skipped_and_confirmed() -> None:
         await deliver(island, intake, lines("wanted") + frame(b"\xff"), b"\xff\xff")
 
     assert dealt.texts == ["wanted"]
-    assert intake.counts.malformed == 2
+    assert intake.counts.fed_malformed == 2
     assert intake.account().balance == 0
 
 
@@ -73,7 +74,7 @@ async def test_strangers_are_told_apart() -> None:
     async with open_island() as island:
         intake = Intake(island, Dealt())
         stranger = Stranger(lines("wanted"))
-        await island.run(intake.relay, stranger)
+        await island.run(intake.relay, check(stranger))
         await stranger.confirmed.wait()
 
     assert intake.account().outside == 1

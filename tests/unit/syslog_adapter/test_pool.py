@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import trio
 from trio.testing import MockClock
 
@@ -80,3 +84,47 @@ async def test_closing_delivers_what_it_can(nursery: trio.Nursery, autojump_cloc
     assert (pool.account().delivered, pool.account().held, pool.account().balance) == (2, 0, 0)
     assert dispatcher.dispatch(lines("2"), 1, LOG) == 1
     assert pool.active() == 0
+
+
+async def test_a_drain_with_new_credentials_gets_the_spool_of_the_one_before(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    dispatcher, other = Dispatcher(), OtherSide()
+    other.up = False
+    pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path))
+    spooled = Binding(url="syslog://one:514?spool=true", source_id="app")
+    pool.apply(table(spooled, TWO))
+    dispatcher.dispatch(lines("1"), 1, LOG)
+    await until(lambda: pool.drains[spooled].on_disk == 1)
+
+    renewed = replace(spooled, hostname="renewed")
+    pool.apply(table(renewed, TWO))
+    dispatcher.dispatch(lines("2"), 1, LOG)
+    await until(lambda: pool.drains[renewed].on_disk == 2)
+    account = pool.account()
+    assert (account.received, account.held + account.in_flight, account.on_disk, account.balance) == (4, 4, 2, 0)
+
+    pool.apply(table(TWO))  # it is given its time, and is closed before that is over
+    await pool.close(0)
+    assert (pool.account().dropped["closed"], pool.account().balance) == (4, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_is_on_disk_stays_there_when_the_adapter_ends(nursery: trio.Nursery, tmp_path: Path) -> None:
+    dispatcher, other = Dispatcher(), OtherSide()
+    other.up = False
+    pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path))
+    pool.apply(table(Binding(url="syslog://one:514?spool=true", source_id="app")))
+    dispatcher.dispatch(lines("1"), 1, LOG)
+    await until(lambda: pool.account().on_disk == 1)
+
+    await pool.close(0)
+
+    assert (pool.account().dropped_total, pool.account().balance) == (0, 0)
+    assert list(tmp_path.rglob("*.frames")) != []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(20):
+        while not condition():
+            await trio.sleep(0.005)

@@ -20,4 +20,5 @@ async def test_a_drain_is_described_without_its_secrets(nursery: trio.Nursery) -
         "lost": 0,
         "skipped": 0,
         "held": 0,
+        "on_disk": 0,
     }

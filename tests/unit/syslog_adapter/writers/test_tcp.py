@@ -133,3 +133,14 @@ async def test_tls_does_not_speak_to_strangers(certs_dir: Path, other_certs_dir:
         async with open_writer(url(drain, "syslog-tls"), binding(other_certs_dir), settings()) as writer:
             with pytest.raises(DrainUnavailable, match="certificate verify failed"):
                 await writer.write(lines("secret"))
+
+
+async def test_a_drain_that_refuses_us_after_the_handshake_is_given_nothing(certs_dir: Path) -> None:
+    async with syslog_drain(tls_server(certs_dir, mutual=True)) as drain:
+        patient = settings(verdict_s=20)
+        async with open_writer(url(drain, "syslog-tls"), binding(certs_dir), patient) as writer:
+            for _ in range(2):
+                with pytest.raises(DrainUnavailable, match=r"(?i)connection|certificate"):
+                    await writer.write(lines("one"))
+
+    assert not any(drain.connections)

@@ -1,3 +1,5 @@
+import trio
+
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from syslog_adapter.drain_url import parse_drain_url
@@ -47,3 +49,4 @@ def test_the_reason_is_told_by_the_first_cause_with_words() -> None:
     assert reason_of(wordless) == "Connection refused"
     assert reason_of(ValueError("a\nb")) == "a b"
     assert reason_of(TimeoutError()) == "TimeoutError"
+    assert reason_of(trio.BrokenResourceError()) == "the connection broke"

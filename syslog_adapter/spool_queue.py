@@ -1,0 +1,193 @@
+"""What waits for a drain, in memory as long as it keeps up, and on disk beyond that: the nozzles' own backlog.
+
+In:    batches, at any time. Out: the oldest, one after the other, into the hand of whoever sends.
+Drops: `spool_full`: the oldest on disk, when there is no room for more. `corrupt`: what the disk spoilt.
+       `overflow`: the oldest in memory, when the disk does not take it for long.
+       What a kill finds in memory is gone: no more than came in the last half second, while the disk keeps up. What was
+       in hand then comes again.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+import trio
+
+from plumbing.backlog import Backlog, Entry
+from plumbing.diode import Diode, Parcel
+from plumbing.spool import Spool, SpoolBusy
+from syslog_adapter.binding import Binding
+from syslog_adapter.cutting import Hand
+from syslog_adapter.memory_queue import take_into
+
+log = structlog.get_logger(__name__)
+
+_MEMORY_BYTES = 4 << 20
+_UNREADABLE_S = 5.0
+_TRIES, _BETWEEN_TRIES_S = 100, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolPlace:
+    """Where a drain's spool is, and how much it may hold."""
+
+    directory: Path
+    max_bytes: int
+
+    @classmethod
+    def of(cls, binding: Binding, spool_dir: Path, max_bytes: float) -> SpoolPlace:
+        """Give each URL of each source a directory: whoever binds it anew, with other credentials, finds what waits."""
+        name = sha256(f"{binding.source_id}\0{binding.url}".encode()).hexdigest()[:32]
+        return cls(spool_dir / name, int(max_bytes))
+
+
+class SpoolQueue:
+    """A backlog, what is on its way to it, and what of it is in hand.
+
+    Nothing is given up: what is on disk is tried until it goes, or newer ones need its room. So what the drain never
+    takes holds up all that is behind it.
+    """
+
+    gives_up: bool = False
+
+    def __init__(self, place: SpoolPlace, capacity: int, capacity_bytes: int) -> None:
+        self.hand = Hand()
+        self._place = place
+        self._diode = Diode(capacity, capacity_bytes)
+        self._on_the_way = Hand()
+        self._backlog = Backlog(None, memory_bytes=_MEMORY_BYTES)
+        self._entry: Entry | None = None
+        self._closing = self._over = False
+        self._keep = True
+        self._left = self._rescued = 0
+        self._news = trio.Event()
+
+    @property
+    def held(self) -> int:
+        """Envelopes that wait, those in hand included."""
+        gone = self._entry.count - self.hand.count if self._entry else 0
+        return 0 if self._over else self._diode.held + self._on_the_way.count + self._backlog.held - gone
+
+    @property
+    def on_disk(self) -> int:
+        """Those of them that a kill leaves."""
+        return 0 if self._over else min(self.held, self._backlog.on_disk)
+
+    @property
+    def recovered(self) -> int:
+        """Envelopes found on disk at the start, less those left there at the end for whoever opens it next."""
+        return self._backlog.recovered - self._left
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Envelopes for which there was no room, by reason."""
+        return {
+            "overflow": self._diode.dropped_total,
+            "spool_full": self._backlog.dropped,
+            "corrupt": self._backlog.corrupt - self._rescued,
+        }
+
+    def put(self, batch: bytes, count: int) -> None:
+        """Take an admitted batch; it does not wait for the disk."""
+        self._diode.put(Parcel(batch, count))
+        self._news.set()
+
+    def close(self, *, keep: bool) -> None:
+        """Wait for nothing more. With `keep`, what does not leave stays on disk for whoever serves this next.
+
+        The first word about that counts.
+        """
+        self._keep = self._keep if self._closing else keep
+        self._closing = True
+        self._news.set()
+
+    def abandon(self) -> int:
+        """Let go of all that is held, once it is served no more; say how much of it nobody will find."""
+        held, self._left = self.held, self.on_disk if self._keep else 0
+        self._over = True
+        return held - self._left
+
+    async def serve(self, deliver: Callable[[], Awaitable[None]]) -> None:
+        """Have what waits delivered, until closed and empty; when cancelled, all of it goes to disk."""
+        spool = await self._open()
+        try:
+            self._backlog = Backlog(spool, memory_bytes=_MEMORY_BYTES)
+            async with trio.open_nursery() as keeping:
+                keeping.start_soon(self._backlog.run)
+                keeping.start_soon(self._feed)
+                while await self.more(math.inf):
+                    await deliver()
+                keeping.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._shut, spool)
+
+    async def more(self, patience_s: float) -> bool:
+        """Have something in hand; false when nothing came for so long, or nothing will come."""
+        if not self.hand.count:
+            with trio.move_on_after(patience_s):
+                self._entry = await self._next()
+                if self._entry:
+                    self.hand.take(self._entry.batch, self._entry.count)
+        return bool(self.hand.count)
+
+    async def done(self) -> None:
+        """Hear that something left the hand: once it is empty, the disk need not keep what was in it."""
+        if self._entry and not self.hand.count:
+            before = self._backlog.delivered
+            await self._backlog.done(self._entry)
+            self._rescued += self._entry.count - (self._backlog.delivered - before)
+            self._entry = None
+
+    async def _next(self) -> Entry | None:
+        """Return the oldest; a disk that cannot be read now, for want of file handles say, is asked again."""
+        while True:
+            try:
+                return await self._backlog.next()
+            except OSError as error:
+                log.warning("drain_spool_unreadable", directory=str(self._place.directory), error=str(error))
+            await trio.sleep(_UNREADABLE_S)
+
+    async def _feed(self) -> None:
+        """Move what came into the backlog, as soon as that has room."""
+        while self._diode or not self._closing:
+            if not self._diode:
+                self._news = trio.Event()
+                await self._news.wait()
+                continue
+            way = self._on_the_way
+            take_into(way, self._diode)
+            await self._backlog.put(way.batch, way.count, safe=_need_not_know)
+            way.let_go(way.count)
+        self._backlog.close()
+
+    async def _open(self) -> Spool | None:
+        """Open the spool; if that cannot be, say so and do without. One that is in use may be free in a moment."""
+        opened = partial(Spool.open, self._place.directory, max_bytes=self._place.max_bytes)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await trio.to_thread.run_sync(opened)
+            except (SpoolBusy, OSError) as error:
+                if not tries_left or isinstance(error, OSError):
+                    log.warning("drain_spool_unusable", directory=str(self._place.directory), error=str(error))
+                    return None
+            await trio.sleep(_BETWEEN_TRIES_S)
+        return None
+
+    def _shut(self, spool: Spool | None) -> None:
+        if spool is None:
+            return
+        spool.close()
+        if not self._keep:
+            shutil.rmtree(self._place.directory, ignore_errors=True)
+
+
+def _need_not_know() -> None:
+    """Nobody waits to hear that a batch is safe."""
