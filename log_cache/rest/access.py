@@ -14,7 +14,8 @@ import trio
 from log_cache.promql.query import Query, parse
 from log_cache.promql.values import QueryError
 from log_cache.rest.refusals import hidden, no_sources, promql_error, query_error
-from plumbing.auth import Access, Authority
+from plumbing.auth import Authority
+from plumbing.http import gate
 
 MAX_SOURCES = 1000
 """Sources that one query may name, and that their names may stand for."""
@@ -34,23 +35,11 @@ class Passed:
     everything: bool
 
 
-class Gate:
-    """Asks the authority, and lets through what may be read; raises a `Refusal` for the rest."""
+class Gate(gate.Gate):
+    """Lets through what may be read, queries among it; raises a `Refusal` for the rest."""
 
     def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-
-    async def source(self, token: str | None, source_id: str) -> None:
-        """Let a read of one source through: an administrator's, or that of somebody whose source it is."""
-        if not await self._is_admin(token) and not await self._may_read(token, source_id):
-            raise hidden()
-
-    async def sources(self, token: str | None) -> frozenset[str] | None:
-        """Return the sources of whoever asks for all there are; None if it is an administrator."""
-        readable = await self._authority.readable(token)
-        if readable.decision.access is not Access.GRANTED:
-            raise hidden()
-        return readable.sources
+        super().__init__(authority, hidden)
 
     async def any_of(self, token: str | None, held: Callable[[], Awaitable[Iterable[str]]]) -> Passed:
         """Return what asks for every series of the sources that may be read, of those that are held."""
@@ -67,7 +56,7 @@ class Gate:
         Whatever of it is not the reader's is left out; if nothing is left, there is no such source. An administrator
         need not name any.
         """
-        is_admin = await self._is_admin(token)
+        is_admin = await self.is_admin(token)
         if not is_admin and not token:
             raise hidden()
         if len(texts) > MAX_QUERIES:
@@ -103,23 +92,13 @@ class Gate:
         allowed: set[str] = set()
 
         async def ask(source: str) -> None:
-            if await self._may_read(token, source):
+            if await self.may_read(token, source):
                 allowed.add(source)
 
         async with trio.open_nursery() as nursery:
             for source in sources:
                 nursery.start_soon(ask, source)
         return allowed
-
-    async def _is_admin(self, token: str | None) -> bool:
-        access = (await self._authority.admin(token)).access
-        if access is Access.UNKNOWN:
-            raise hidden()
-        return access is Access.GRANTED
-
-    async def _may_read(self, token: str | None, source_id: str) -> bool:
-        decision = await self._authority.source(token, source_id, services=True)
-        return decision.access is Access.GRANTED
 
 
 def _names_its_sources(query: Query) -> bool:

@@ -8,14 +8,15 @@ from typing import Any
 
 import orjson
 import psutil
-import trio
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from envelope import kernel
 from log_cache.pieces import pieces
 from log_cache.query import Meta
-from log_cache.rest.refusals import Refusal, promql_error
+from log_cache.rest.refusals import promql_error
+from plumbing.http.exchange import receive_body
+from plumbing.http.refusal import Refusal
 
 VERSION = "3.2.0"
 """Of the interface, for clients that choose their paths by it (loggregator.md 4.3)."""
@@ -29,10 +30,6 @@ _AT_ONCE_ENVELOPES = 1000
 _OPENED, _CLOSED = b'{"batch":[', b"]}"
 
 _FORM_TYPE = "application/x-www-form-urlencoded"
-
-
-class ClientGone(Exception):
-    """The client left before it had asked."""
 
 
 def read_body(batch: bytes) -> bytes:
@@ -68,18 +65,7 @@ async def read_form(headers: Headers, receive: Receive) -> bytes:
     """Return the body of a request, a form of `MAX_FORM_BYTES` at most; raises `Refusal` or `ClientGone`."""
     if headers.get("content-type", _FORM_TYPE).partition(";")[0].strip().lower() != _FORM_TYPE:
         raise _refused(415, f"the body is not {_FORM_TYPE}")
-    body = bytearray()
-    with trio.move_on_after(FORM_S):
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body += message.get("body", b"")
-            if len(body) > MAX_FORM_BYTES:
-                raise _refused(413, f"the body is longer than {MAX_FORM_BYTES} bytes")
-            if not message.get("more_body"):
-                return bytes(body)
-    raise _refused(408, f"the body took longer than {FORM_S:g} s")
+    return await receive_body(receive, MAX_FORM_BYTES, FORM_S, _refused)
 
 
 def _refused(status: int, message: str) -> Refusal:

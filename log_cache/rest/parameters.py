@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 from envelope.pb.logcache_v1_pb2 import EnvelopeType
 from log_cache.query import BadRequest, Query
 from log_cache.requests import make_query
-from log_cache.rest.refusals import Code, Refusal, error
+from log_cache.rest.refusals import Code, error
+from plumbing.http.refusal import Refusal
 
 Parameters = Mapping[str, Sequence[str]]
 
@@ -22,16 +23,18 @@ _CAMEL = {
     "name_filter": "nameFilter",
     "local_only": "localOnly",
 }
+UNDERSTOOD = frozenset(
+    {*_CAMEL, *_CAMEL.values(), "limit", "descending", "cursor", "wait"}
+    | {"query", "time", "start", "end", "step", "match[]"}
+)
+"""Every parameter that means something here."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _BOOLS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True)
 _BOOLS |= dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 _TYPES: Mapping[str, int] = dict(EnvelopeType.items())
 _SHOWN = 100  # characters of a wrong value
-_UNDERSTOOD = frozenset(
-    {*_CAMEL, *_CAMEL.values(), "limit", "descending", "cursor", "wait"}
-    | {"query", "time", "start", "end", "step", "match[]"}
-)
 
 
 def parse_parameters(text: bytes) -> dict[str, list[str]]:
@@ -40,12 +43,6 @@ def parse_parameters(text: bytes) -> dict[str, list[str]]:
         return parse_qs(text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         raise error(Code.INVALID_ARGUMENT, f"more than {MAX_PARAMETERS} parameters") from None
-
-
-def understood(query: str) -> str:
-    """Return a query without the parameters that mean nothing here: a client may have put its token there."""
-    pairs = (pair for pair in query.split("&") if pair.partition("=")[0].replace("%5B%5D", "[]") in _UNDERSTOOD)
-    return "&".join(pairs)
 
 
 def parse_read(source_id: str, given: Parameters, *, now_ns: int, last_event_id: str = "") -> Query:

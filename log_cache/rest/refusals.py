@@ -8,6 +8,7 @@ from enum import Enum
 import orjson
 
 from log_cache.promql.values import QueryError
+from plumbing.http.refusal import Refusal
 
 
 class Code(Enum):
@@ -23,16 +24,6 @@ class Code(Enum):
     UNIMPLEMENTED = (12, 501)
     INTERNAL = (13, 500)
     UNAVAILABLE = (14, 503)
-
-
-class Refusal(Exception):
-    """A request that is not answered as it wishes: send `status`, `headers` and `body`."""
-
-    def __init__(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(f"{status} {body.decode()}".strip())
-        self.status = status
-        self.body = body
-        self.headers = headers or ({"Content-Type": "application/json"} if body else {})
 
 
 def error(code: Code, message: str, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Refusal:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from log_cache.rest.refusals import Code, error, method_not_allowed, no_such_path
+from plumbing.http.exchange import OTHER
 
 _API = b"/api/v1/"
 _READ = b"read/"
@@ -40,9 +41,6 @@ _FIXED = {
     b"metadata": "metadata",
     b"status/buildinfo": "buildinfo",
 }
-
-OTHER = "other"
-"""What a path is called that is none of ours."""
 
 NAMES = (*_METHODS, OTHER)
 

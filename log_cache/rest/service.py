@@ -7,8 +7,6 @@ Drops: nothing; what a client does not take stays in the cache.
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
 from log_cache.rest.access import Gate
@@ -17,9 +15,9 @@ from log_cache.rest.door import REQUEST_S, Door
 from log_cache.rest.prometheus import Prometheus, Queries
 from log_cache.rest.reader import Reader, Reads
 from plumbing.auth import Authority
-from plumbing.http_server import HttpCounts, Limits, serve_http
+from plumbing.http.server import Limits
 from plumbing.island import Island
-from plumbing.tls import TlsFiles, server_context
+from plumbing.tls import TlsFiles
 
 _HANDSHAKE_S = 5.0
 _IDLE_S = 5.0  # a client that follows asks every 250 ms, and should find its connection open
@@ -42,7 +40,6 @@ class Rest:
     ) -> None:
         """Take what is served; `reads` and `queries` live on the island that `serve` is given."""
         self.authority = authority
-        self.connections = HttpCounts()
         self._reader = Reader(reads)
         gate = Gate(authority)
         self.door = Door(config, gate, self._reader, Prometheus(gate, self._reader, queries, is_on=config.promql))
@@ -58,28 +55,25 @@ class Rest:
         Starts with the true `host:port`.
         """
         self._reader.begin(island)
-        async with trio.open_nursery() as connections:
-            address = await connections.start(self._listen)
-            task_status.started(address)
-            await stop.wait()
-            self.door.stop()
-            with trio.move_on_after(self._drain_grace_s):
-                await self.door.empty()
-            connections.cancel_scope.cancel()
+        await self.door.serve(
+            self._config.listen,
+            self._tls,
+            self._limits(),
+            setting="rest.listen",
+            stop=stop,
+            grace_s=self._drain_grace_s,
+            task_status=task_status,
+        )
         with trio.move_on_after(self._drain_grace_s, shield=True):
             await self.authority.close()
 
-    async def _listen(self, *, task_status: trio.TaskStatus[str]) -> None:
-        config = self._config
-        limits = Limits(
+    def _limits(self) -> Limits:
+        return Limits(
             handshake_s=_HANDSHAKE_S,
             idle_s=_IDLE_S,
-            stalled_s=config.slow_reader_s,
+            stalled_s=self._config.slow_reader_s,
             connection_s=REQUEST_S,
-            connections=config.max_connections,
+            connections=self._config.max_connections,
             requests=_REQUESTS,
             header_bytes=_HEADER_BYTES,
         )
-        context = server_context(self._tls, require_client_cert=False, alpn=["http/1.1"])
-        listen = partial(serve_http, config.listen, self.door, context, limits)
-        await listen(setting="rest.listen", counts=self.connections, task_status=task_status)

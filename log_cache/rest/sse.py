@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-HEARTBEAT = b": heartbeat\n\n"
+from plumbing.http.sse import comment, event
+
+HEARTBEAT = comment("heartbeat")
 
 
 def data(cursor: str, json: bytes) -> bytes:
     """Write one batch, and where to go on behind it."""
-    return b"id: %s\ndata: %s\n\n" % (cursor.encode(), json)
+    return event(json, place=cursor)
 
 
 def place(cursor: str) -> bytes:
     """Say where to go on, with nothing to show: a browser remembers the id and raises no event."""
-    return b"id: %s\n\n" % cursor.encode()
+    return event(place=cursor)
 
 
 def missed(count: int | None) -> bytes:
     """Say that envelopes expired before they could be written; None if nobody knows how many."""
-    return b'event: missed\ndata: {"missed":%s}\n\n' % (b"null" if count is None else b"%d" % count)
+    return event(b'{"missed":%s}' % (b"null" if count is None else b"%d" % count), name="missed")

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import trio
 
 from log_cache.query import Answer, Query
 from log_cache.rest import sse
 from log_cache.rest.bodies import batch_json
-from log_cache.rest.exchange import Exchange, RestCounts
 from log_cache.rest.reader import Reader
-from log_cache.rest.refusals import Code, Refusal, error
-
-_HEADERS = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"connection", b"keep-alive"),
-    (b"x-accel-buffering", b"no"),  # a proxy that waits for more would hold the last lines back
-]
+from log_cache.rest.refusals import Code, error
+from plumbing.http.door import RequestCounts
+from plumbing.http.exchange import ClientGone, Exchange
+from plumbing.http.refusal import Refusal
+from plumbing.http.sse import EventStream, Pace
 
 JSON_OF_BATCH = 2
 """JSON takes about so many times the bytes of the batch it is made of."""
@@ -33,8 +29,15 @@ JSON_OF_BATCH = 2
 _PAUSE_S = 1.0  # between two questions that come back at once, with nothing
 
 
-class ClientGone(Exception):
-    """The client has left, or takes nothing."""
+@dataclass(slots=True)
+class RestCounts(RequestCounts):
+    """What became of requests; another thread may read it."""
+
+    streams: int = 0
+    """Open now."""
+
+    events: int = 0
+    """Batches written into streams."""
 
 
 class Stream:
@@ -52,7 +55,7 @@ class Stream:
         holding: Callable[[int], AbstractContextManager[None]],
     ) -> None:
         """`holding` counts the bytes that wait to be sent, or raises the `Refusal` of too many."""
-        self._exchange = exchange
+        self._events = EventStream(exchange.connection, exchange.send)
         self._reader = reader
         self._counts = counts
         self._heartbeat_s = heartbeat_s
@@ -69,11 +72,11 @@ class Stream:
             if query.cursor is None:
                 query = replace(query, cursor=await self._newest(query.source_id))
             query, first = await self._next(replace(query, wait_s=0.0))
-            await self._exchange.send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await self._events.begin()
             if query.cursor:
-                await self._put(sse.place(query.cursor))
+                await self._events.put(sse.place(query.cursor))
             await self._follow(query, first)
-            await self._put(b"", last=True)
+            await self._events.put(b"", last=True)
         except ClientGone:
             pass
         finally:
@@ -87,21 +90,20 @@ class Stream:
         return cursor
 
     async def _follow(self, query: Query, answer: Answer) -> None:
-        ends_at = trio.current_time() + self._timeout_s
-        beats_at = trio.current_time() + self._heartbeat_s
+        pace = Pace(self._heartbeat_s, self._timeout_s)
         while True:
             if await self._write(query, answer):
-                beats_at = trio.current_time() + self._heartbeat_s
-            now = trio.current_time()
-            if self._is_stopping() or now >= ends_at:
+                pace.wrote()
+            if self._is_stopping() or pace.is_over:
                 return
-            if now >= beats_at:
-                await self._put((sse.place(answer.cursor) if answer.cursor else b"") + sse.HEARTBEAT)
-                beats_at = now + self._heartbeat_s
-            query = replace(query, cursor=answer.cursor, wait_s=max(0.001, min(beats_at, ends_at) - now))
+            if pace.is_due:
+                await self._events.put((sse.place(answer.cursor) if answer.cursor else b"") + sse.HEARTBEAT)
+                pace.wrote()
+            now = trio.current_time()
+            query = replace(query, cursor=answer.cursor, wait_s=max(0.001, pace.wakes_at - now))
             query, answer = await self._next(query)
             if answer.cursor == query.cursor and not self._is_stopping():  # nothing came, or its node is away
-                await trio.sleep_until(min(now + _PAUSE_S, beats_at, ends_at))
+                await trio.sleep_until(min(now + _PAUSE_S, pace.wakes_at))
 
     async def _next(self, query: Query) -> tuple[Query, Answer]:
         """Read on; where too much has arrived for one answer, by half as many envelopes."""
@@ -123,11 +125,5 @@ class Stream:
             elif told:
                 told += sse.place(answer.cursor)
             if told:
-                await self._put(told)
+                await self._events.put(told)
         return bool(told)
-
-    async def _put(self, body: bytes, *, last: bool = False) -> None:
-        """Hand over to the transport; the server says nothing of a client that is gone, so the connection is asked."""
-        await self._exchange.send({"type": "http.response.body", "body": body, "more_body": not last})
-        if not self._exchange.connection.is_open and not last:
-            raise ClientGone

@@ -7,126 +7,95 @@ Out:   streams of server-sent events, or a refusal; one line in the log for each
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import structlog
 import trio
-from starlette.datastructures import Headers
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Send
 
-from plumbing.auth import Access, Authority, presented_token
-from plumbing.config import join_listen
-from plumbing.http_server import Connection
+from plumbing.auth import Authority
+from plumbing.http.door import HttpDoor, Manners, RequestCounts
+from plumbing.http.exchange import Exchange
+from plumbing.http.gate import Gate
+from plumbing.http.server import Connection
 from reverse_log_proxy.gateway import sse
 from reverse_log_proxy.gateway.config import GatewaySettings
-from reverse_log_proxy.gateway.query import parse_parameters, parse_query, understood
+from reverse_log_proxy.gateway.query import UNDERSTOOD, parse_parameters, parse_query
 from reverse_log_proxy.gateway.refusals import (
+    FAULT,
     METHOD_NOT_ALLOWED,
     NO_SUCH_PAGE,
     NOT_FOUND,
     STREAMING_UNAVAILABLE,
     STREAMING_UNSUPPORTED,
-    Refusal,
 )
 from reverse_log_proxy.gateway.session import Owner
 from reverse_log_proxy.gateway.sessions import Sessions
 from reverse_log_proxy.gateway.stream import Stream, StreamCounts
 
-log = structlog.get_logger(__name__)
-
 PATH = "/v2/read"
 _GRACE_S = 60.0  # beyond the end of a stream, for its last event
-_LOGGED = 2000  # characters of what a client sends
 
 
 @dataclass(slots=True)
-class DoorCounts:
+class DoorCounts(RequestCounts):
     """What became of requests."""
 
     resumed: int = 0
     resume_failures: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
 
 
-class Door:
+_MANNERS = Manners(name="gateway", shown=UNDERSTOOD, fault=FAULT, cache_control="", tells_successes=True)
+
+
+class Door(HttpDoor):
     """The gateway as an ASGI application."""
 
     def __init__(self, config: GatewaySettings, authority: Authority, sessions: Sessions, shutdown: trio.Event) -> None:
         self.counts = DoorCounts()
+        super().__init__(_MANNERS, self.counts)
         self.streams = StreamCounts()
         self._config = config
-        self._authority = authority
+        self._gate = Gate(authority, lambda: NOT_FOUND)
         self._sessions = sessions
         self._shutdown = shutdown
-        self._answering = 0
-        self._answered = trio.Event()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, exchange: Exchange) -> None:
         """Answer one request, and discard whatever else its client sends meanwhile."""
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        answer = _Answer(scope, send)
-        self._answering += 1
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-                await self._answer(scope, answer)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._answering -= 1
-            self._answered.set()
-            answer.log()
+        async with exchange.until_gone():
+            await self._read(exchange)
 
-    async def empty(self) -> None:
-        """Wait until nobody is being answered."""
-        while self._answering:
-            self._answered = trio.Event()
-            await self._answered.wait()
+    def stop(self) -> None:
+        """Say goodbye to every client."""
+        self._shutdown.set()
+        self._sessions.wake()
 
-    async def _answer(self, scope: Scope, answer: _Answer) -> None:
-        try:
-            await self._read(scope, Headers(scope=scope), answer.send)
-        except Refusal as refusal:
-            self.counts.refused[refusal.status] += 1
-            headers = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
-            await answer.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-            await answer.send({"type": "http.response.body", "body": refusal.body})
-
-    async def _read(self, scope: Scope, headers: Headers, send: Send) -> None:
+    async def _read(self, exchange: Exchange) -> None:
         """Check in the order of the original: path, access, method, query."""
+        scope = exchange.scope
         if scope["path"] != PATH:
             raise NO_SUCH_PAGE
         parameters = parse_parameters(scope["query_string"])
-        token = presented_token(headers.raw)
-        if not await self._may_read(token, parameters.get("source_id", ())):
-            raise NOT_FOUND
-        if scope["method"] != "GET":
+        await self._admit(exchange.token, parameters.get("source_id", ()))
+        if exchange.method != "GET":
             raise METHOD_NOT_ALLOWED
         query = parse_query(parameters)
         if not scope["http_version"].startswith("1"):  # one connection, one stream: a slow one is found out
             raise STREAMING_UNSUPPORTED
         if self._shutdown.is_set():
             raise STREAMING_UNAVAILABLE
-        connection: Connection = scope["state"]["connection"]
-        connection.lasts(self._config.stream_timeout_s + _GRACE_S)
-        stream = self._stream(connection, send)
-        owner = Owner(query, hashlib.sha256((token or "").encode()).digest())
-        await self._serve(stream, owner, headers.get("last-event-id", ""))
+        exchange.connection.lasts(self._config.stream_timeout_s + _GRACE_S)
+        stream = self._stream(exchange.connection, exchange.send)
+        owner = Owner(query, hashlib.sha256((exchange.token or "").encode()).digest())
+        await self._serve(stream, owner, exchange.headers.get("last-event-id", ""))
 
-    async def _may_read(self, token: str | None, sources: Sequence[str]) -> bool:
-        """Tell whether a token opens everything, or each source; one of which nobody says what it is, opens nothing."""
-        everything = (await self._authority.admin(token)).access
-        if everything in (Access.GRANTED, Access.UNKNOWN):
-            return everything is Access.GRANTED
-        for source in dict.fromkeys(sources):
-            decision = await self._authority.source(token, source, services=True) if source else None
-            if decision is None or decision.access is not Access.GRANTED:
-                return False
-        return bool(sources)
+    async def _admit(self, token: str | None, sources: Sequence[str]) -> None:
+        """Let whoever may read everything through, and whoever may read each source, if they name any."""
+        if await self._gate.is_admin(token):
+            return
+        for source in dict.fromkeys(sources or ("",)):
+            if not source or not await self._gate.may_read(token, source):
+                raise NOT_FOUND
 
     def _stream(self, connection: Connection, send: Send) -> Stream:
         return Stream(
@@ -172,51 +141,3 @@ class Door:
                 return None
             session.end()  # its client is here, and cannot use it
         return "the events after that id are not held"
-
-
-async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass  # a body, which nobody wants
-    scope.cancel()
-
-
-class _Answer:
-    """What is answered to one request, and its line in the log."""
-
-    def __init__(self, scope: Scope, send: Send, now: Callable[[], float] = trio.current_time) -> None:
-        self._scope = scope
-        self._send = send
-        self._now = now
-        self._began_at = now()
-        self._status = 0
-        self._bytes = 0
-
-    async def send(self, message: Message) -> None:
-        """Pass on, and take note."""
-        self._status = message.get("status", self._status)
-        self._bytes += len(message.get("body", b""))
-        is_last = message["type"] == "http.response.body" and not message.get("more_body")
-        with trio.CancelScope(shield=is_last):  # or the news of its end would end it before the server knows of it
-            await self._send(message)
-
-    def log(self) -> None:
-        """Write the line: the fields of a combined log, without what may hold a token."""
-        scope = self._scope
-        headers = Headers(scope=scope)
-        query = understood(scope["query_string"].decode("latin-1"))
-        log.info(
-            "gateway_request",
-            remote=_address(scope.get("client")),
-            method=scope["method"],
-            target=f"{scope['raw_path'].decode('latin-1')}{'?' if query else ''}{query}"[:_LOGGED],
-            protocol=f"HTTP/{scope['http_version']}",
-            status=self._status,
-            bytes=self._bytes,
-            referer=headers.get("referer", "-").partition("?")[0][:_LOGGED],
-            user_agent=headers.get("user-agent", "-")[:_LOGGED],
-            duration_s=round(self._now() - self._began_at, 3),
-        )
-
-
-def _address(client: Any) -> str:
-    return join_listen(*client[:2]) if client else "-"

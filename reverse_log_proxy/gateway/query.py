@@ -16,7 +16,8 @@ Parameters = Mapping[str, Sequence[str]]
 
 _TYPES = ("log", "counter", "gauge", "timer", "event")
 _NAMES = {"counter": "counter.name", "gauge": "gauge.name"}
-_UNDERSTOOD = frozenset({"shard_id", "deterministic_name", "source_id", *_TYPES, *_NAMES.values()})
+UNDERSTOOD = frozenset({"shard_id", "deterministic_name", "source_id", *_TYPES, *_NAMES.values()})
+"""Every parameter that means something here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,6 @@ class Query:
 def parse_parameters(query_string: bytes) -> Parameters:
     """Read the parameters; a name without a value has an empty one. The size of a request's head is their bound."""
     return parse_qs(query_string.decode("utf-8", "replace"), keep_blank_values=True)
-
-
-def understood(query_string: str) -> str:
-    """Return a query without the parameters that mean nothing here: a client may have put its token there."""
-    return "&".join(pair for pair in query_string.split("&") if pair.partition("=")[0] in _UNDERSTOOD)
 
 
 def parse_query(parameters: Parameters) -> Query:

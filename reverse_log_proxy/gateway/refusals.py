@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import orjson
 
+from plumbing.http.refusal import Refusal
 
-class Refusal(Exception):
-    """A request that gets no stream: answer it with `status` and `body`."""
 
-    def __init__(self, status: int, body: bytes) -> None:
-        super().__init__(body.decode().strip())
-        self.status = status
-        self.body = body
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the answer, those of Go's `http.Error`."""
-        return {
-            "Content-Type": "text/plain; charset=utf-8",
-            "X-Content-Type-Options": "nosniff",
-            "Content-Length": str(len(self.body)),
-        }
+def _refusal(status: int, body: bytes) -> Refusal:
+    """Give it the headers of Go's `http.Error`."""
+    headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Length": str(len(body)),
+    }
+    return Refusal(status, body, headers)
 
 
 def _in_json(status: int, error: str, message: str) -> Refusal:
     """The encoder of the original ends its line, and what sends the line ends it once more."""
-    return Refusal(status, orjson.dumps({"message": message, "error": error}) + b"\n\n")
+    return _refusal(status, orjson.dumps({"message": message, "error": error}) + b"\n\n")
 
 
 METHOD_NOT_ALLOWED = _in_json(405, "method_not_allowed", "method not allowed")
@@ -39,4 +31,5 @@ TOO_MUCH = _in_json(400, "too_many_selectors", "query asks for too much")
 STREAMING_UNSUPPORTED = _in_json(500, "streaming_unsupported", "request does not support streaming")
 STREAMING_UNAVAILABLE = _in_json(503, "streaming_unavailable", "streaming is temporarily unavailable")
 NOT_FOUND = _in_json(404, "not_found", "resource not found")
-NO_SUCH_PAGE = Refusal(404, b"404 page not found\n")
+NO_SUCH_PAGE = _refusal(404, b"404 page not found\n")
+FAULT = Refusal(500, headers={"Connection": "close"})  # what hypercorn says for an application that failed

@@ -7,15 +7,13 @@ Drops: nothing here; the Dopplers hold, drop and count for a client that is too 
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
 from plumbing.auth import Authority
 from plumbing.egress_client import Dopplers
-from plumbing.http_server import HttpCounts, Limits, serve_http
+from plumbing.http.server import Limits
 from plumbing.island import Island
-from plumbing.tls import TlsFiles, server_context
+from plumbing.tls import TlsFiles
 from reverse_log_proxy.gateway.config import GatewaySettings
 from reverse_log_proxy.gateway.door import Door
 from reverse_log_proxy.gateway.sessions import Sessions
@@ -41,9 +39,7 @@ class Gateway:
     ) -> None:
         self.authority = authority
         self.sessions = Sessions(config, dopplers)
-        self.connections = HttpCounts()
-        self._shutdown = trio.Event()
-        self.door = Door(config, self.authority, self.sessions, self._shutdown)
+        self.door = Door(config, self.authority, self.sessions, trio.Event())
         self._config = config
         self._tls = tls
         self._drain_grace_s = drain_grace_s
@@ -57,30 +53,26 @@ class Gateway:
         """
         async with trio.open_nursery() as sessions:
             self.sessions.begin(island, sessions)
-            async with trio.open_nursery() as connections:
-                address = await connections.start(self._listen)
-                task_status.started(address)
-                await stop.wait()
-                self._shutdown.set()
-                self.sessions.wake()
-                with trio.move_on_after(self._drain_grace_s):
-                    await self.door.empty()
-                connections.cancel_scope.cancel()
+            await self.door.serve(
+                self._config.listen,
+                self._tls,
+                self._limits(),
+                setting="gateway.listen",
+                stop=stop,
+                grace_s=self._drain_grace_s,
+                task_status=task_status,
+            )
             sessions.cancel_scope.cancel()
         with trio.move_on_after(self._drain_grace_s, shield=True):
             await self.authority.close()
 
-    async def _listen(self, *, task_status: trio.TaskStatus[str]) -> None:
-        config = self._config
-        limits = Limits(
+    def _limits(self) -> Limits:
+        return Limits(
             handshake_s=_HANDSHAKE_S,
             idle_s=_HEADERS_S,
-            stalled_s=config.slow_reader_s,
+            stalled_s=self._config.slow_reader_s,
             connection_s=_CONNECTION_S,
-            connections=config.max_connections,
+            connections=self._config.max_connections,
             requests=_REQUESTS,
             header_bytes=_HEADER_BYTES,
         )
-        context = server_context(self._tls, require_client_cert=False, alpn=["http/1.1"])
-        listen = partial(serve_http, config.listen, self.door, context, limits)
-        await listen(setting="gateway.listen", counts=self.connections, task_status=task_status)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from plumbing.http.sse import comment, event
+
 STREAM_TIMEOUT = "stream timeout"
 SHUTDOWN = "shutdown"
 
@@ -26,19 +28,19 @@ def parse_id(text: str) -> EventId | None:
 
 def data(session: str, number: int, json: bytes) -> bytes:
     """Write one batch. A client that knows no ids skips their line, and sees the original's event."""
-    return b"id: %s-%d\ndata: %s\n\n" % (session.encode(), number, json)
+    return event(json, place=f"{session}-{number}")
 
 
 def heartbeat(now: float) -> bytes:
     """Say that the stream is up: exactly two lines and an empty one, which is what clients throw away."""
-    return b"event: heartbeat\ndata: %d\n\n" % int(now)
+    return event(b"%d" % int(now), name="heartbeat")
 
 
 def closing(reason: str) -> bytes:
     """Say goodbye: the client ends the stream when it reads the first line."""
-    return b"event: closing\ndata: closing due to %s\n\n" % reason.encode()
+    return event(b"closing due to " + reason.encode(), name="closing")
 
 
 def cannot_resume(reason: str) -> bytes:
     """Say in a comment, which every client skips, that this is not the continuation that was asked for."""
-    return b": cannot resume: %s\n\n" % reason.encode()
+    return comment(f"cannot resume: {reason}")

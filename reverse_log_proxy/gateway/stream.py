@@ -15,7 +15,9 @@ from typing import Any
 
 import trio
 
-from plumbing.http_server import Connection
+from plumbing.http.exchange import ClientGone
+from plumbing.http.server import Connection
+from plumbing.http.sse import EventStream, Pace
 from reverse_log_proxy.gateway import sse
 from reverse_log_proxy.gateway.session import Session
 
@@ -36,10 +38,6 @@ class StreamCounts:
     events: int = 0
 
 
-class ClientGone(Exception):
-    """The client has left, or takes nothing: what was being written may or may not have arrived."""
-
-
 class Stream:
     """One answer that goes on."""
 
@@ -56,7 +54,7 @@ class Stream:
     ) -> None:
         self.was_cut = False
         self._connection = connection
-        self._send = send
+        self._events = EventStream(connection, send)
         self._counts = counts
         self._heartbeat_s = heartbeat_s
         self._timeout_s = timeout_s
@@ -81,35 +79,28 @@ class Stream:
             self._counts.open -= 1
 
     async def _open(self, first: bytes) -> None:
-        await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await self._events.begin(HEADERS)
         if first:
-            await self._put(first)
+            await self._events.put(first)
 
     async def _write(self, session: Session) -> None:
-        closes_at = trio.current_time() + self._timeout_s
-        beats_at = trio.current_time() + self._heartbeat_s
+        pace = Pace(self._heartbeat_s, self._timeout_s)
         while not session.is_over:
             if self._shutdown.is_set():
-                await self._put(sse.closing(sse.SHUTDOWN), last=True)
+                await self._events.put(sse.closing(sse.SHUTDOWN), last=True)
                 return
-            if trio.current_time() >= closes_at:
-                await self._put(sse.closing(sse.STREAM_TIMEOUT), last=True)
+            if pace.is_over:
+                await self._events.put(sse.closing(sse.STREAM_TIMEOUT), last=True)
                 return
             if event := session.outbox.next():
-                await self._put(sse.data(session.id, event.number, event.json or b""))
+                await self._events.put(sse.data(session.id, event.number, event.json or b""))
                 session.outbox.written(event)
                 self._counts.events += 1
-                beats_at = trio.current_time() + self._heartbeat_s
-            elif trio.current_time() >= beats_at:
-                await self._put(sse.heartbeat(self._now()))
-                beats_at = trio.current_time() + self._heartbeat_s
+                pace.wrote()
+            elif pace.is_due:
+                await self._events.put(sse.heartbeat(self._now()))
+                pace.wrote()
             else:
-                with trio.move_on_at(min(closes_at, beats_at)):
+                with trio.move_on_at(pace.wakes_at):
                     await session.news()
-        await self._put(b"", last=True)
-
-    async def _put(self, body: bytes, *, last: bool = False) -> None:
-        """Hand over to the transport; the server says nothing of a client that is gone, so the connection is asked."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
-        if not self._connection.is_open and not last:
-            raise ClientGone
+        await self._events.put(b"", last=True)

@@ -21,6 +21,7 @@ from log_cache.rest.door import Door
 from log_cache.rest.prometheus import Prometheus
 from log_cache.rest.reader import Reader
 from plumbing.auth import Access, Decision, Readable
+from tests.fakes.http_connection import FakeConnection
 from tests.strategies import batch_of
 
 MINE = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
@@ -150,20 +151,6 @@ class FakeQueries:
         self.everything.append(everything)
         if self.fault:
             raise self.fault
-
-
-class FakeConnection:
-    """A connection that the test closes."""
-
-    def __init__(self) -> None:
-        self.is_open = True
-        self.seconds = 0.0
-
-    def cut(self) -> None:
-        self.is_open = False
-
-    def lasts(self, seconds: float) -> None:
-        self.seconds = seconds
 
 
 @dataclass

@@ -6,8 +6,8 @@ import pytest
 
 from log_cache.rest import access
 from log_cache.rest.access import Gate, Passed
-from log_cache.rest.refusals import Refusal
 from plumbing.auth import Access, Decision
+from plumbing.http.refusal import Refusal
 from tests.unit.log_cache.rest.fakes import ALSO_MINE, MINE, THEIRS, FakeAuthority
 
 

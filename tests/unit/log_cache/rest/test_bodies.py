@@ -11,8 +11,9 @@ from starlette.datastructures import Headers
 from envelope import kernel
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from log_cache.query import Meta
-from log_cache.rest.bodies import MAX_FORM_BYTES, ClientGone, batch_json, info_body, meta_body, read_body, read_form
-from log_cache.rest.refusals import Refusal
+from log_cache.rest.bodies import MAX_FORM_BYTES, batch_json, info_body, meta_body, read_body, read_form
+from plumbing.http.exchange import ClientGone
+from plumbing.http.refusal import Refusal
 from tests.strategies import batch_of
 
 META = Meta(count=5, expired=0, oldest=1_700_000_000_000_000_000, newest=1_700_000_001_000_000_000)

@@ -7,8 +7,9 @@ import pytest
 
 from envelope.kinds import Kind
 from log_cache.query import Query
-from log_cache.rest.parameters import MAX_PARAMETERS, first, parse_parameters, parse_read, understood
-from log_cache.rest.refusals import Refusal
+from log_cache.rest.parameters import MAX_PARAMETERS, UNDERSTOOD, first, parse_parameters, parse_read
+from plumbing.http.exchange import shown_query
+from plumbing.http.refusal import Refusal
 
 NOW = 1_700_000_000_000_000_000
 
@@ -130,4 +131,4 @@ def test_the_first_of_several_values_counts_for_prometheus() -> None:
 def test_parameters_that_mean_nothing_are_not_shown() -> None:
     shown = "limit=1&envelopeTypes=2&query=up&match%5B%5D=x&match[]=y"
 
-    assert understood(f"token=SECRET&{shown}&access_token=SECRET&x") == shown
+    assert shown_query(f"token=SECRET&{shown}&access_token=SECRET&x", UNDERSTOOD) == shown

@@ -9,8 +9,8 @@ import trio.testing
 
 from log_cache.query import BadRequest, Query
 from log_cache.rest.reader import Reader
-from log_cache.rest.refusals import Refusal
 from plumbing.grpc_client import PeerUnavailable
+from plumbing.http.refusal import Refusal
 from plumbing.unary_client import CallFailed
 from tests.unit.log_cache.rest.fakes import FakeReads, Here
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from log_cache.rest.refusals import Refusal
-from log_cache.rest.routes import NAMES, OTHER, Route, allowed_methods, check_method, find
+from log_cache.rest.routes import NAMES, Route, allowed_methods, check_method, find
+from plumbing.http.exchange import OTHER
+from plumbing.http.refusal import Refusal
 
 
 @pytest.mark.parametrize(

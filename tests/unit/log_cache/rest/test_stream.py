@@ -12,11 +12,11 @@ import trio.testing
 
 from log_cache.query import Answer, Query
 from log_cache.rest import reader as reader_module
-from log_cache.rest.exchange import RestCounts
 from log_cache.rest.reader import Reader
-from log_cache.rest.refusals import Refusal
-from log_cache.rest.stream import Stream
-from tests.unit.log_cache.rest.fakes import FakeConnection, FakeReads, Here
+from log_cache.rest.stream import RestCounts, Stream
+from plumbing.http.refusal import Refusal
+from tests.fakes.http_connection import FakeConnection
+from tests.unit.log_cache.rest.fakes import FakeReads, Here
 
 SOURCE = "app"
 

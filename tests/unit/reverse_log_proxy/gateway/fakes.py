@@ -43,20 +43,6 @@ class FakeUpstream:
         self.confirmed += [arrival.batch for arrival in arrivals]
 
 
-class FakeConnection:
-    """A connection that the test closes."""
-
-    def __init__(self) -> None:
-        self.is_open = True
-        self.seconds = 0.0
-
-    def cut(self) -> None:
-        self.is_open = False
-
-    def lasts(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
 def logs(*payloads: bytes) -> bytes:
     return batch_of(*(Envelope(source_id="a", log={"payload": payload}) for payload in payloads))
 

@@ -13,8 +13,10 @@ from plumbing.auth import Access, Decision
 from reverse_log_proxy.gateway import sessions as sessions_module
 from reverse_log_proxy.gateway.config import GatewaySettings
 from reverse_log_proxy.gateway.door import Door
+from reverse_log_proxy.gateway.refusals import NOT_FOUND
 from reverse_log_proxy.gateway.sessions import Sessions
-from tests.unit.reverse_log_proxy.gateway.fakes import FakeConnection, FakeUpstream
+from tests.fakes.http_connection import FakeConnection
+from tests.unit.reverse_log_proxy.gateway.fakes import FakeUpstream
 
 MINE = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
 
@@ -216,6 +218,27 @@ async def test_each_request_is_one_line_in_the_log(visitor: Visitor) -> None:
         "referer": "there",
         "user_agent": "curl",
     }
+
+
+async def test_a_fault_of_ours_is_an_answer_without_its_words(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: str | None) -> Decision:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(visitor.authority, "admin", fail)
+    with structlog.testing.capture_logs() as lines:
+        assert await visitor.knock("log") == 500
+
+    assert (visitor.body, dict(visitor.messages[0]["headers"])[b"connection"]) == (b"", b"close")
+    assert [line["event"] for line in lines] == ["gateway_request_failed", "gateway_request"]
+
+
+async def test_refusals_that_are_constants_hold_nothing_of_the_requests_they_answered(visitor: Visitor) -> None:
+    for _ in range(3):
+        await visitor.knock("log", None)
+
+    assert NOT_FOUND.__traceback__ is None
 
 
 @pytest.mark.parametrize("token", ["admin", "secret-of-somebody"])

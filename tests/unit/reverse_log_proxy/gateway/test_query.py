@@ -3,9 +3,10 @@
 import pytest
 
 from envelope.pb.loggregator_v2_pb2 import EgressBatchRequest, Selector
+from plumbing.http.exchange import shown_query
+from plumbing.http.refusal import Refusal
 from reverse_log_proxy.gateway import refusals
-from reverse_log_proxy.gateway.query import MAX_SELECTORS, Query, parse_parameters, parse_query, understood
-from reverse_log_proxy.gateway.refusals import Refusal
+from reverse_log_proxy.gateway.query import MAX_SELECTORS, UNDERSTOOD, Query, parse_parameters, parse_query
 
 
 def query(text: str) -> Query:
@@ -115,7 +116,7 @@ def test_bytes_that_are_no_text_do_no_harm() -> None:
     ],
 )
 def test_what_means_nothing_is_left_out_where_a_query_is_shown(text: str, kept: str) -> None:
-    assert understood(text) == kept
+    assert shown_query(text, UNDERSTOOD) == kept
 
 
 @pytest.mark.parametrize("sources", [1, 100])

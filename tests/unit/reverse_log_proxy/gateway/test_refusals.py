@@ -2,8 +2,8 @@
 
 import pytest
 
+from plumbing.http.refusal import Refusal
 from reverse_log_proxy.gateway import refusals
-from reverse_log_proxy.gateway.refusals import Refusal
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import trio
 import trio.testing
 
-from tests.unit.reverse_log_proxy.gateway.fakes import FakeConnection, open_session
+from tests.fakes.http_connection import FakeConnection
+from tests.unit.reverse_log_proxy.gateway.fakes import open_session
 
 
 async def test_a_session_ends_when_nobody_sits_there_for_a_while(autojump_clock: trio.testing.MockClock) -> None:

@@ -7,13 +7,15 @@ import pytest
 import trio
 import trio.testing
 
+from plumbing.http.refusal import Refusal
 from reverse_log_proxy.gateway import sessions as sessions_module
 from reverse_log_proxy.gateway.config import GatewaySettings
-from reverse_log_proxy.gateway.refusals import STREAMING_UNAVAILABLE, Refusal
+from reverse_log_proxy.gateway.refusals import STREAMING_UNAVAILABLE
 from reverse_log_proxy.gateway.session import Session
 from reverse_log_proxy.gateway.sessions import Sessions
 from reverse_log_proxy.gateway.sse import EventId
-from tests.unit.reverse_log_proxy.gateway.fakes import FakeConnection, FakeUpstream, owner
+from tests.fakes.http_connection import FakeConnection
+from tests.unit.reverse_log_proxy.gateway.fakes import FakeUpstream, owner
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import trio
 import trio.testing
 
 from reverse_log_proxy.gateway.stream import Stream, StreamCounts
-from tests.unit.reverse_log_proxy.gateway.fakes import FakeConnection, open_session
+from tests.fakes.http_connection import FakeConnection
+from tests.unit.reverse_log_proxy.gateway.fakes import open_session
 
 
 class Client:

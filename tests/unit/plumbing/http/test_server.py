@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from plumbing.config import parse_listen
-from plumbing.http_server import Connection, HttpCounts, Limits, serve_http
+from plumbing.http.server import Connection, HttpCounts, Limits, serve_http
 from plumbing.tls import TlsFiles, client_context, server_context
 from tests.running import eventually
 
