@@ -83,6 +83,8 @@ class _Parsed:
     def add(self, row: int, fields: Mapping[str, Value]) -> None:
         for name, value in fields.items():
             numeric = type(value) is float
+            if not numeric and name.endswith(NUMBER):
+                continue  # its column would be taken for the numbers of another field: the line has it still
             held: dict[str, Any] = self.numbers if numeric else self.texts
             if name not in held:
                 if len(self.texts) + len(self.numbers) >= MOST_COLUMNS:

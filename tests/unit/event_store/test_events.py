@@ -10,6 +10,7 @@ from hypothesis import given
 from envelope.pb import loggregator_v2_pb2 as v2
 from event_store.events import MOST_COLUMNS, to_events
 from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
+from event_store.storage.schema import check
 from tests.kernel_results import admitted
 from tests.strategies import batch_of, batches, odd_batches
 
@@ -42,6 +43,13 @@ def test_a_log() -> None:
         "message": "ERROR: no",
         "t_a": "b",
     }
+
+
+def test_a_text_whose_name_is_that_of_numbers_is_no_field() -> None:
+    (row,) = rows(log(b'{"a$num":"x","a":1,"b$num":2}'))
+
+    assert {name: value for name, value in row.items() if name.startswith("f_")} == {"f_a$num": 1.0, "f_b$num$num": 2.0}
+    check(to_events(batch_of(log(b'{"a$num":"x"}'))))
 
 
 def test_metrics() -> None:

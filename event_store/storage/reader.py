@@ -1,0 +1,132 @@
+"""The store as any other process has it: read only, at the same time as its writer.
+
+In:    the manifest, and the log's files as they grow.
+Out:   snapshots, each with every event that was acknowledged before it was asked for.
+Drops: nothing; a segment that is damaged is passed over and reported. To set it aside is the writer's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from event_store.storage import segments
+from event_store.storage.errors import StoreMissing
+from event_store.storage.frames import Cipher, FrameDamaged, unpack
+from event_store.storage.hot import HotBuffer
+from event_store.storage.manifest import NAME, Manifest, Segment, load
+from event_store.storage.quarantine import Damage
+from event_store.storage.recovery import WAL
+from event_store.storage.schema import numbered
+from event_store.storage.snapshot import Snapshot
+from event_store.storage.wal import Gap, files, scan
+
+
+@dataclass(slots=True)
+class _Followed:
+    """How far a file of the log was read."""
+
+    offset: int = 0
+    doubted: int = -1
+    """Where something was no frame when it was looked at last."""
+
+
+class Reader:
+    """Follows a store. May be called from any thread."""
+
+    def __init__(self, folder: Path, cipher: Cipher | None = None) -> None:
+        self.folder = folder
+        self._cipher = cipher
+        self._stamp: tuple[int, ...] = ()
+        self._manifest = Manifest(0)
+        self._sound: tuple[Segment, ...] = ()
+        self._damages: dict[str, Damage] = {}
+        self._hot = HotBuffer()
+        self._followed: dict[int, _Followed] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path, *, cipher: Cipher | None = None) -> Reader:
+        """Begin to follow the store in `folder`; StoreMissing if there is none, StoreDamaged if it has no manifest."""
+        reader = cls(folder, cipher)
+        reader.snapshot()
+        return reader
+
+    def snapshot(self) -> Snapshot:
+        """Return what there is now. Errors as `open`."""
+        with self._lock:
+            while True:
+                stamp = self._look()
+                if stamp != self._stamp:
+                    self._reload()
+                    self._stamp = stamp
+                if self._follow() and self._look() == stamp:  # nothing was flushed meanwhile, so nothing was missed
+                    return Snapshot(self.folder, self._manifest.version, self._sound, self._hot.batches)
+
+    @property
+    def damages(self) -> tuple[Damage, ...]:
+        """Segments that are passed over, as of the last snapshot."""
+        return tuple(self._damages.values())
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            found = os.stat(self.folder / NAME)
+        except FileNotFoundError as error:
+            raise StoreMissing(f"there is no store in {self.folder}") from error
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _reload(self) -> None:
+        manifest = load(self.folder)
+        if manifest is None:
+            raise StoreMissing(f"there is no store in {self.folder}")
+        known = set(self._sound)
+        self._damages = {}
+        self._sound = tuple(one for one in manifest.segments if one in known or self._is_sound(one))
+        self._hot.drop(manifest.flushed)
+        self._followed = {seq: one for seq, one in self._followed.items() if seq >= manifest.flushed}
+        self._manifest = manifest
+
+    def _is_sound(self, segment: Segment) -> bool:
+        try:
+            segments.look(self.folder, segment)
+        except segments.SegmentDamaged as error:
+            self._damages[segment.file] = Damage(segment.file, str(error), segment.rows)
+            return False
+        return True
+
+    def _follow(self) -> bool:
+        """Take in what came to the log; False if a file of it was removed meanwhile."""
+        try:
+            found = files(self.folder / WAL)
+        except FileNotFoundError as error:
+            raise StoreMissing(f"there is no log of a store in {self.folder}") from error
+        try:
+            for seq, path in found:
+                if seq >= self._manifest.flushed:
+                    if seq not in self._followed:
+                        self._hot.fix()  # what is in another file is flushed at another time
+                        self._followed[seq] = _Followed()
+                    self._read(path, self._followed[seq])
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _read(self, path: Path, followed: _Followed) -> None:
+        for found in scan(path, self._manifest.id, followed.offset):
+            if isinstance(found, Gap):
+                if found.last:  # it may be what is written just now
+                    return
+                if followed.doubted != found.offset:  # so may this, had the rest come while it was read: look again
+                    followed.doubted = found.offset
+                    self._read(path, followed)
+                    return
+            else:
+                try:
+                    batch, _ = unpack(found.kept, self._cipher)
+                except FrameDamaged:
+                    batch = None
+                if batch is not None:
+                    self._hot.add(numbered(batch, found.head.before))
+            followed.offset = found.end

@@ -1,0 +1,270 @@
+"""The store as its one writer has it: what was appended outlives the process and the machine.
+
+In:    batches of events, appended to the log and forced to disk before `append` returns.
+Out:   snapshots; segments, into which events are flushed by number, size and age.
+Drops: nothing but what the disk damaged, which is set aside and reported.
+
+All methods block, and may be called from any thread. Whoever owns the store calls `flush` from a thread of its own when
+it is `flush_due`: writing goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from event_store.storage import quarantine, segments
+from event_store.storage.config import StorageSettings
+from event_store.storage.errors import StoreBusy, StoreClosed, StoreFull
+from event_store.storage.frames import Cipher, pack
+from event_store.storage.manifest import Segment, save
+from event_store.storage.quarantine import Damage
+from event_store.storage.recovery import WAL, Recovered, recover
+from event_store.storage.schema import check, merged, numbered
+from event_store.storage.snapshot import Snapshot, StoreStats
+from event_store.storage.wal import Wal
+from plumbing.private_files import PRIVATE, sync_directory
+from plumbing.spool import Frame
+
+_LOCK = "LOCK"
+
+
+@dataclass(slots=True)
+class _Append:
+    """One append on its way to disk."""
+
+    batch: pa.RecordBatch
+    frame: Frame
+    end: int = -1
+    error: Exception | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.end >= 0 or self.error is not None
+
+
+class Store:
+    """The writer of one folder. Appends that come at the same time from several threads are forced to disk together."""
+
+    def __init__(
+        self,
+        lock: int,
+        recovered: Recovered,
+        settings: StorageSettings,
+        clock: Callable[[], float] = time.monotonic,
+        recovery_s: float = 0.0,
+    ) -> None:
+        self.folder = recovered.folder
+        self._settings = settings
+        self._layout = segments.Layout(row_group_rows=settings.row_group_rows, zstd_level=settings.zstd_level)
+        self._clock = clock
+        self._recovery_s = recovery_s
+        self._folder_lock = lock
+        self._cipher = recovered.cipher
+        self._manifest = recovered.manifest
+        self._hot = recovered.hot
+        self._next_seq = recovered.next_seq
+        self._damages = recovered.damages
+        self._marks = deque(recovered.marks)
+        self._marks_bytes = sum(map(len, self._marks))
+        self._wal = Wal(self.folder / WAL, self._manifest.id)
+        self._oldest = clock() if self._hot.rows else None
+        self._waiting: deque[_Append] = deque()
+        self._writing = threading.Lock()  # the log, and what is in memory
+        self._changing = threading.Lock()  # the manifest; taken before the other
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        settings: StorageSettings,
+        *,
+        cipher: Cipher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Store:
+        """Open the store in `folder` (made if need be, 0700) for writing, and recover what is in it.
+
+        StoreBusy if another process writes to it; StoreDamaged or StoreLocked if it cannot be read as a whole; OSError
+        if the folder cannot be had.
+        """
+        began = time.perf_counter()
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(folder.parent)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            recovered = recover(folder, cipher)
+            return cls(lock, recovered, settings, clock, time.perf_counter() - began)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise StoreBusy(f"another process writes to the store in {folder}") from error
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def append(self, batches: Sequence[pa.RecordBatch], marks: bytes = b"") -> int:
+        """Keep events, and what whoever sent them wants to know them by: on disk when this returns.
+
+        Returns the place (`seq`) behind the last of them. All of them are kept or, after an error, none: StoreFull if
+        the disk does not take them; StoreClosed after `close`; ValueError, naming the column, if a batch is none that
+        can be kept, or if they are too many for one frame of the log (64 MiB, compressed).
+        """
+        for batch in batches:
+            check(batch)
+        batches = [batch for batch in batches if batch.num_rows]
+        if not batches:
+            return self._next_seq
+        if self._is_over(2):
+            self.flush()
+        batch = merged(batches)
+        work = _Append(batch, pack(batch, (marks,) if marks else (), self._cipher))
+        self._waiting.append(work)
+        with self._writing:
+            if not work.is_done:
+                self._commit()
+        if work.error is not None:
+            raise self._full(work.error) if isinstance(work.error, OSError) else work.error
+        return work.end
+
+    def marks(self) -> tuple[bytes, ...]:
+        """Return the marks of the appends that came last, those before a restart included, the latest last."""
+        with self._writing:
+            return tuple(self._marks)
+
+    def flush_due(self) -> bool:
+        """Whether so much waits in memory, or so long, that it should be flushed."""
+        oldest = self._oldest
+        return self._is_over(1) or (oldest is not None and self._clock() - oldest >= self._settings.flush_s)
+
+    def flush(self) -> None:
+        """Make segments of what is in memory; StoreFull if the disk does not take them: then it stays where it is."""
+        with self._changing:
+            try:
+                with self._writing:
+                    batches, boundary = self._hot.batches, self._next_seq
+                    if not batches:
+                        return
+                    self._rotate()
+                made = segments.write_all(self.folder, batches, self._layout)
+                manifest = self._manifest.changed(add=made, flushed=boundary)
+                save(self.folder, manifest)
+            except OSError as error:
+                raise self._full(error) from error
+            with self._writing:
+                self._manifest = manifest
+                self._hot.drop(boundary)
+                self._oldest = self._clock() if self._hot.rows else None
+            with suppress(OSError):  # the next flush, or the next start, removes them
+                self._wal.remove(boundary)
+
+    def snapshot(self) -> Snapshot:
+        """Return what there is now: every event that was acknowledged, once."""
+        with self._writing:
+            return Snapshot(self.folder, self._manifest.version, self._manifest.segments, self._hot.batches)
+
+    def verify(self) -> tuple[Damage, ...]:
+        """Read every segment and set aside those that are not what was written; the rest serves. Takes its time."""
+        bad: dict[Segment, str] = {}
+        for segment in self.snapshot().segments:
+            try:
+                segments.verify(self.folder, segment)
+            except segments.SegmentDamaged as error:
+                bad[segment] = str(error)
+        if not bad:
+            return ()
+        with self._changing:
+            still = [segment for segment in bad if segment in self._manifest.segments]
+            found = tuple(quarantine.set_segment_aside(self.folder, one, bad[one]) for one in still)
+            manifest = self._manifest.changed(remove={damage.file for damage in found})
+            with self._writing:
+                self._manifest = manifest
+                self._damages += found
+            try:
+                save(self.folder, manifest)
+            except OSError as error:
+                raise self._full(error) from error
+        return found
+
+    def stats(self) -> StoreStats:
+        """Count what there is."""
+        with self._writing:
+            manifest, hot_rows, hot_bytes = self._manifest, self._hot.rows, self._hot.bytes
+            next_seq, damages = self._next_seq, tuple(self._damages)
+        return StoreStats(
+            events=sum(segment.rows for segment in manifest.segments) + hot_rows,
+            segments=len(manifest.segments),
+            segment_bytes=sum(segment.bytes for segment in manifest.segments),
+            hot_events=hot_rows,
+            hot_bytes=hot_bytes,
+            wal_bytes=self._wal.bytes_on_disk(),
+            next_seq=next_seq,
+            version=manifest.version,
+            set_aside=quarantine.count(self.folder),
+            damages=damages,
+            recovery_s=self._recovery_s,
+        )
+
+    def close(self) -> None:
+        """Let go of the folder. What is in memory is in the log, and is found there when the store is opened next."""
+        with self._changing, self._writing:
+            if not self._closed:
+                self._closed = True
+                self._wal.rotate()
+                os.close(self._folder_lock)
+
+    def _is_over(self, times: int) -> bool:
+        settings, hot = self._settings, self._hot
+        return hot.rows >= times * settings.flush_rows or hot.bytes >= times * settings.flush_bytes
+
+    def _commit(self) -> None:
+        """Write down all that waits, as one."""
+        works = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._append_to_log([work.frame for work in works])
+        except Exception as error:  # whoever waits is told
+            for work in works:
+                work.error = error
+            return
+        for work in works:
+            self._hot.add(numbered(work.batch, self._next_seq))
+            self._next_seq += work.batch.num_rows
+            self._remember(work.frame)
+            work.end = self._next_seq
+        if self._oldest is None:
+            self._oldest = self._clock()
+
+    def _append_to_log(self, frames: Sequence[Frame]) -> None:
+        if self._closed:
+            raise StoreClosed(f"the store in {self.folder} is closed")
+        try:
+            self._wal.append(frames, self._next_seq)
+        except OSError:
+            self._next_seq += 1 + sum(frame.count for frame in frames)  # a reader may have seen them at these places
+            raise
+
+    def _remember(self, frame: Frame) -> None:
+        self._marks += frame.marks
+        self._marks_bytes += sum(map(len, frame.marks))
+        while self._marks_bytes > self._settings.remembered_bytes:
+            self._marks_bytes -= len(self._marks.popleft())
+
+    def _rotate(self) -> None:
+        """Begin a file of the log that holds nothing of what is flushed, but its marks."""
+        self._hot.fix()
+        self._wal.rotate()
+        if self._marks:
+            self._append_to_log([pack(None, tuple(self._marks), self._cipher)])
+
+    def _full(self, error: OSError) -> StoreFull:
+        return StoreFull(f"cannot write to the store in {self.folder}: {error.strerror or error}")

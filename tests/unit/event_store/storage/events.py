@@ -1,0 +1,73 @@
+"""Events for tests of the storage: small batches whose rows say which they are."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from event_store.storage import Snapshot, StorageSettings, Store
+from event_store.storage.schema import arrow_type
+
+START = 1_790_000_000_000_000_000
+SETTINGS = StorageSettings()
+
+
+def batch_of(**columns: Sequence[Any]) -> pa.RecordBatch:
+    """Make a batch of columns; `f_x_num` stands for `f_x$num`."""
+    named = {name.replace("_num", "$num"): values for name, values in columns.items()}
+    return pa.RecordBatch.from_pydict({name: _column(name, values) for name, values in named.items()})
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    kind = arrow_type(name)
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+def events(numbers: Iterable[int], **more: Sequence[Any]) -> pa.RecordBatch:
+    """Make events, each named by its number."""
+    numbers = list(numbers)
+    return batch_of(
+        time=[START + number for number in numbers],
+        source_id=["web"] * len(numbers),
+        type=["log"] * len(numbers),
+        message=[str(number) for number in numbers],
+        **more,
+    )
+
+
+def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Read all events of a snapshot, in order of their places; what is null is left out."""
+    tables = [pq.read_table(snapshot.path(segment), partitioning=None) for segment in snapshot.segments]
+    tables += [pa.Table.from_batches([batch]) for batch in snapshot.hot]
+    rows = [row for table in tables for row in _plain(table)]
+    return sorted(({k: v for k, v in sorted(row.items()) if v is not None} for row in rows), key=lambda row: row["seq"])
+
+
+def _plain(table: pa.Table) -> list[dict[str, Any]]:
+    place = table.schema.get_field_index("time")
+    rows: list[dict[str, Any]] = table.set_column(place, "time", table["time"].cast(pa.int64())).to_pylist()
+    return rows
+
+
+def numbers_in(snapshot: Snapshot) -> list[int]:
+    """Say which events are there, in order of their places."""
+    return [int(row["message"]) for row in rows_of(snapshot)]
+
+
+def opened(folder: Path, **settings: Any) -> Store:
+    return Store.open(folder, StorageSettings(**settings))
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one bit of a file."""
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 0x10]))
+        os.fsync(file.fileno())

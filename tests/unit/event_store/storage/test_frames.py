@@ -1,0 +1,104 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from event_store.storage import StoreLocked, frames
+from event_store.storage.frames import FrameDamaged, pack, unpack
+from plumbing.spool import Frame, Kept
+from tests.unit.event_store.storage.events import batch_of, events
+
+texts = st.none() | st.text(max_size=20)
+rows = st.lists(
+    st.fixed_dictionaries(
+        {"time": st.integers(-(2**63) + 1, 2**63 - 1), "source_id": texts, "message": texts, "t_a": texts},
+    )
+    | st.fixed_dictionaries({"time": st.just(0), "value": st.floats(allow_nan=False), "f_x_num": st.floats(-1, 1)}),
+    min_size=1,
+    max_size=8,
+)
+
+
+class Mirror:
+    """A cipher that keeps nothing from anybody, but its key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, plain: bytes) -> bytes:
+        return self._key + plain[::-1]
+
+    def open(self, sealed: bytes) -> bytes:
+        if not sealed.startswith(self._key):
+            raise ValueError("another key")
+        return sealed[len(self._key) :][::-1]
+
+
+def kept(frame: Frame) -> Kept:
+    return Kept(7, frame.batch, frame.count, frame.marks)
+
+
+@given(rows, st.lists(st.binary(max_size=20), max_size=3).map(tuple), st.sampled_from([None, Mirror(b"k")]))
+def test_events_and_marks_are_read_as_they_were_written(
+    rows: list[dict[str, object]], marks: tuple[bytes, ...], cipher: Mirror | None
+) -> None:
+    names = {name for row in rows for name in row}
+    batch = batch_of(**{name: [row.get(name) for row in rows] for name in sorted(names)})
+
+    read, read_marks = unpack(kept(pack(batch, marks, cipher)), cipher)
+
+    assert read is not None
+    assert read.equals(batch)
+    assert read_marks == marks
+
+
+def test_a_frame_can_be_of_marks_alone() -> None:
+    frame = pack(None, (b"a", b"b"))
+
+    assert frame.count == 0
+    assert unpack(kept(frame)) == (None, (b"a", b"b"))
+
+
+@given(st.binary(max_size=300), st.integers(0, 3))
+def test_bytes_of_anybody_else_are_refused(data: bytes, count: int) -> None:
+    for start in (b"", b"\0"):
+        try:
+            batch, _ = unpack(Kept(1, start + data, count, ()))
+        except (FrameDamaged, StoreLocked):
+            continue
+        assert batch is None or batch.num_rows == count
+
+
+@given(st.data())
+def test_changed_bytes_give_events_or_are_refused(data: st.DataObject) -> None:
+    body = bytearray(pack(events(range(3))).batch)
+    for place in data.draw(st.lists(st.integers(1, len(body) - 1), min_size=1, max_size=4)):
+        body[place] = data.draw(st.integers(0, 255))
+
+    try:
+        batch, _ = unpack(Kept(1, bytes(body), 3, ()))
+    except FrameDamaged:
+        return
+    assert batch is not None
+    assert batch.num_rows == 3
+
+
+def test_another_number_of_events_is_refused() -> None:
+    with pytest.raises(FrameDamaged, match="says 4 events, and has 3"):
+        unpack(kept(pack(events(range(3))))._replace(count=4))
+
+
+def test_what_is_sealed_needs_its_key() -> None:
+    sealed = kept(pack(events(range(3)), (b"mark",), Mirror(b"k")))
+
+    assert sealed.marks == ()
+    with pytest.raises(StoreLocked, match="there is no key"):
+        unpack(sealed)
+    with pytest.raises(StoreLocked, match="another key"):
+        unpack(sealed, Mirror(b"other"))
+
+
+def test_what_is_too_large_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MAX_FRAME_BYTES", (1 << 16) + 500)
+
+    with pytest.raises(ValueError, match="an append of 3 events takes"):
+        pack(events(range(3)))

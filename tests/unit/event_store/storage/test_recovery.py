@@ -1,0 +1,169 @@
+"""What is found when a store is opened again, whatever happened to its files."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_store.storage import StorageSettings, Store, StoreDamaged, StoreLocked
+from event_store.storage.manifest import NAME
+from event_store.storage.recovery import recover
+from event_store.storage.wal import files, scan
+from tests.unit.event_store.storage.events import events, flip, numbers_in, opened
+from tests.unit.event_store.storage.test_frames import Mirror
+
+
+def filled(folder: Path, appends: int = 4) -> Path:
+    """Append ten events each time, and return the file of the log that has them."""
+    with closing(opened(folder)) as store:
+        for number in range(appends):
+            store.append([events(range(number * 10, number * 10 + 10))], b"mark %d" % number)
+    ((_, path),) = files(folder / "wal")
+    return path
+
+
+def held(folder: Path) -> tuple[list[int], list[str]]:
+    """Open the store, and say which events it has, and what it found damaged."""
+    with closing(opened(folder)) as store:
+        return numbers_in(store.snapshot()), [damage.what for damage in store.stats().damages]
+
+
+def but(*lost: int) -> list[int]:
+    return [number for number in range(40) if number // 10 not in lost]
+
+
+def test_a_folder_becomes_a_store(tmp_path: Path) -> None:
+    recovered = recover(tmp_path, None)
+
+    assert recovered.next_seq == 0
+    assert recovered.hot.rows == 0
+    assert {path.name for path in tmp_path.iterdir()} == {NAME, "wal", "segments"}
+
+
+def test_what_is_in_the_log_is_there_again(tmp_path: Path) -> None:
+    filled(tmp_path)
+
+    assert held(tmp_path) == (but(), [])
+    recovered = recover(tmp_path, None)
+    assert recovered.marks == [b"mark 0", b"mark 1", b"mark 2", b"mark 3"]
+    assert recovered.next_seq == 40
+
+
+def test_a_torn_frame_is_cut_off_and_nobodys_loss(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:300])
+
+    assert held(tmp_path) == (but(), [])
+    assert path.read_bytes() == whole
+
+
+def test_a_flipped_bit_costs_one_frame_and_is_set_aside(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    starts = [one.offset for one in scan(path, recover(tmp_path, None).manifest.id)]
+    whole = path.read_bytes()
+
+    for place in range(0, len(whole), 211):
+        path.write_bytes(whole)
+        flip(path, place)
+        hit = sum(start <= place for start in starts) - 1
+        aside = tmp_path / "quarantine" / f"wal_{path.name}.{starts[hit]}"
+        numbers, damages = held(tmp_path)
+        assert numbers == but(hit)
+        assert len(damages) == 1
+        assert aside.read_bytes() == path.read_bytes()[starts[hit] : (*starts, len(whole))[hit + 1]]
+
+
+def test_no_place_is_given_twice_when_the_end_of_the_log_is_gone(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    flip(path, path.stat().st_size - 1)
+    with closing(opened(tmp_path)) as store:
+        store.append([events([99])])
+        (*_, last) = (batch.column("seq")[-1].as_py() for batch in store.snapshot().hot)
+
+    assert last >= 40
+
+
+def test_what_cannot_be_set_aside_does_not_hinder(tmp_path: Path) -> None:
+    flip(filled(tmp_path), 200)
+    (tmp_path / "quarantine").write_text("a file, and no folder")
+
+    assert held(tmp_path)[0] == but(0)
+
+
+def test_a_damaged_segment_is_set_aside_and_the_rest_serves(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as store:
+        for number in range(4):
+            store.append([events(range(number * 10, number * 10 + 10))])
+            store.flush()
+        bad, gone = (store.snapshot().path(segment) for segment in store.snapshot().segments[1:3])
+    os.truncate(bad, 50)
+    gone.unlink()
+
+    numbers, damages = held(tmp_path)
+
+    assert numbers == but(1, 2)
+    assert sorted(what.split(",")[0] for what in damages) == [
+        *("it cannot be read: No such file or directory", "it has 50 bytes"),
+    ]
+    assert [path.stat().st_size for path in (tmp_path / "quarantine").glob("*.parquet")] == [50]
+    assert held(tmp_path) == (but(1, 2), [])
+
+
+def test_what_a_flush_left_that_was_cut_short_is_removed(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as store:
+        store.append([events(range(40))])
+        ((_, path),) = files(tmp_path / "wal")
+        log = path.read_bytes()
+        store.flush()
+        (segment,) = store.snapshot().segments
+    path.write_bytes(log)  # it was flushed, and not yet removed
+    strays = [tmp_path / segment.file.replace("L0-", name) for name in ("L0-1", ".L0-")]
+    for stray in strays:
+        stray.write_bytes(b"half")
+
+    assert held(tmp_path) == (but(), [])
+    assert not any(stray.exists() for stray in (*strays, path))
+
+
+def test_a_damaged_manifest_is_left_for_a_person(tmp_path: Path) -> None:
+    filled(tmp_path)
+    flip(tmp_path / NAME, 60)
+    with pytest.raises(StoreDamaged, match=r"MANIFEST\.json is not what the store wrote"):
+        opened(tmp_path)
+
+    (tmp_path / NAME).unlink()
+    with pytest.raises(StoreDamaged, match=r"holds events, and no MANIFEST\.json"):
+        opened(tmp_path)
+    assert len(files(tmp_path / "wal")) == 1
+
+
+def test_what_is_sealed_is_left_alone_without_its_key(tmp_path: Path) -> None:
+    key = Mirror(b"key")
+    recovered = recover(tmp_path, key)
+    assert recovered.cipher is key
+    with closing(Store.open(tmp_path, StorageSettings(), cipher=key)) as store:
+        store.append([events(range(40))], b"mark")
+    with pytest.raises(StoreLocked):
+        opened(tmp_path)
+    with closing(Store.open(tmp_path, StorageSettings(), cipher=key)) as store:
+        assert numbers_in(store.snapshot()) == but()
+        assert store.marks() == (b"mark",)
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=300), st.integers(0, 10**20 - 1), st.booleans())
+def test_whatever_lies_in_the_log_the_store_opens_and_has_its_own(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, seq: int, behind: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    path = filled(folder)
+    if behind:
+        path.write_bytes(path.read_bytes() + content)
+    else:
+        (folder / "wal" / f"{seq:020d}.wal").write_bytes(content)
+
+    assert held(folder)[0] == but() or (not behind and seq == 0)

@@ -1,0 +1,352 @@
+import errno
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from event_store.events import to_events
+from event_store.storage import Damage, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull
+from event_store.storage import manifest as manifests
+from event_store.storage.wal import files
+from tests.kernel_results import admitted
+from tests.strategies import batches, odd_batches
+from tests.unit.event_store.storage.events import batch_of, events, flip, numbers_in, opened, rows_of
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(opened(tmp_path / "store")) as store:
+        yield store
+
+
+@contextmanager
+def full(call: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        yield
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size`: a write stops in its middle, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_was_appended_is_there_at_once_and_after_a_flush(store: Store) -> None:
+    assert store.append([events([1, 2], t_a=["x", None]), events([3], f_n_num=[2.5])]) == 3
+    before = rows_of(store.snapshot())
+    store.flush()
+
+    assert [(row["message"], row["seq"], row.get("t_a"), row.get("f_n$num")) for row in before] == [
+        *(("1", 0, "x", None), ("2", 1, None, None), ("3", 2, None, 2.5)),
+    ]
+    after = store.snapshot()
+    assert rows_of(after) == before
+    assert (after.hot, len(after.segments), after.rows) == ((), 1, 3)
+
+
+def test_a_snapshot_stays_as_it_was(store: Store) -> None:
+    store.append([events([1])])
+    taken = store.snapshot()
+    store.append([events([2])])
+    store.flush()
+
+    assert numbers_in(taken) == [1]
+
+
+def test_an_append_of_nothing_is_none(store: Store) -> None:
+    store.append([events([1])])
+
+    assert store.append([]) == store.append([events([])]) == 1
+    assert store.snapshot().rows == 1
+
+
+def test_what_is_no_event_is_refused_and_nothing_of_it_kept(store: Store) -> None:
+    with pytest.raises(ValueError, match="no time"):
+        store.append([events([1]), batch_of(message=["x"])])
+
+    assert store.snapshot().rows == 0
+
+
+def test_events_of_several_threads_are_forced_to_disk_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, synced, entered, others_wait = os.fdatasync, [], threading.Event(), threading.Event()
+
+    def slow(handle: int) -> None:
+        synced.append(handle)
+        entered.set()
+        others_wait.wait()
+        real(handle)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    with ThreadPoolExecutor(8) as threads:
+        ends = [threads.submit(store.append, [events([0])])]
+        entered.wait()
+        ends += [threads.submit(store.append, [events([number])]) for number in range(1, 8)]
+        while len(store._waiting) < 7:
+            pass
+        others_wait.set()
+
+    assert len(synced) == 2
+    assert sorted(end.result() for end in ends) == list(range(1, 9))
+    assert sorted(numbers_in(store.snapshot())) == list(range(8))
+
+
+def test_a_second_writer_is_refused(store: Store) -> None:
+    with pytest.raises(StoreBusy, match=str(store.folder)):
+        opened(store.folder)
+
+
+def test_a_folder_is_free_again_when_it_was_closed(store: Store) -> None:
+    store.append([events([1])])
+    store.close()
+
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [1]
+    with pytest.raises(StoreClosed, match=str(store.folder)):
+        store.append([events([2])])
+
+
+@pytest.mark.parametrize(("flush_rows", "due"), [(3, True), (4, False)])
+def test_a_flush_is_due_by_number(tmp_path: Path, flush_rows: int, due: bool) -> None:
+    with closing(opened(tmp_path, flush_rows=flush_rows)) as store:
+        store.append([events([1, 2, 3])])
+
+        assert store.flush_due() is due
+
+
+def test_a_flush_is_due_by_size(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, flush_bytes=1000)) as store:
+        assert not store.flush_due()
+        store.append([events(range(100))])
+        assert store.flush_due()
+
+
+def test_a_flush_is_due_by_age(tmp_path: Path) -> None:
+    now = [100.0]
+    with closing(Store.open(tmp_path, StorageSettings(flush_s=5), clock=lambda: now[0])) as store:
+        now[0] = 200.0
+        assert not store.flush_due()
+        store.append([events([1])])
+        now[0] = 204.0
+        store.append([events([2])])
+        assert not store.flush_due()
+        now[0] = 205.0
+        assert store.flush_due()
+        store.flush()
+        assert not store.flush_due()
+
+
+def test_writing_waits_for_a_flush_when_too_much_is_in_memory(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, flush_rows=10)) as store:
+        for number in range(50):
+            store.append([events([number])])
+            assert store.stats().hot_events <= 20
+        assert numbers_in(store.snapshot()) == list(range(50))
+
+
+def test_writing_goes_on_during_a_flush(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append([events([1])])
+    real = manifests.save
+
+    def meanwhile(folder: Path, manifest: manifests.Manifest) -> None:
+        store.append([events([2])])
+        assert numbers_in(store.snapshot()) == [1, 2]
+        real(folder, manifest)
+
+    monkeypatch.setattr("event_store.storage.store.save", meanwhile)
+    store.flush()
+
+    assert numbers_in(store.snapshot()) == [1, 2]
+    assert store.stats().hot_events == 1
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [1, 2]
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_full_disk_takes_nothing_and_goes_on_when_there_is_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    store.append([events([1])], b"mark 1")
+    with full(call, monkeypatch):
+        for _ in range(2):
+            with pytest.raises(StoreFull, match=f"{store.folder}: No space left"):
+                store.append([events([2])], b"mark 2")
+    assert numbers_in(store.snapshot()) == [1]
+    store.append([events([3])], b"mark 3")
+    store.close()
+
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [1, 3]
+        assert again.marks() == (b"mark 1", b"mark 3")
+        assert again.stats().damages == ()
+
+
+def test_a_write_that_stops_in_its_middle_does_not_count(store: Store) -> None:
+    store.append([events(range(10))])
+    with largest_file(store.stats().wal_bytes + 500), pytest.raises(StoreFull, match="File too large"):
+        store.append([events(range(10, 1000))])
+    store.append([events([10])])
+
+    assert numbers_in(store.snapshot()) == list(range(11))
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == list(range(11))
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite"])
+def test_a_flush_that_finds_no_room_is_made_later(store: Store, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    store.append([events([1])], b"mark")
+    with full(call, monkeypatch), pytest.raises(StoreFull, match="No space left"):
+        store.flush()
+    assert numbers_in(store.snapshot()) == [1]
+    store.append([events([2])])
+    store.flush()
+
+    assert numbers_in(store.snapshot()) == [1, 2]
+    assert store.stats().hot_events == 0
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [1, 2]
+
+
+def test_a_manifest_that_was_replaced_and_not_known_to_be_does_no_harm(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = manifests.save
+
+    def unsure(folder: Path, manifest: manifests.Manifest) -> None:
+        real(folder, manifest)
+        raise OSError(errno.EIO, "Input/output error")
+
+    store.append([events([1])])
+    with monkeypatch.context() as patch:
+        patch.setattr("event_store.storage.store.save", unsure)
+        with pytest.raises(StoreFull):
+            store.flush()
+    store.append([events([2])])
+    store.close()
+
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [1, 2]
+        again.flush()
+        assert numbers_in(again.snapshot()) == [1, 2]
+
+
+def test_marks_outlive_flushes_and_restarts_and_none_comes_twice(tmp_path: Path) -> None:
+    expected: list[bytes] = []
+    for round_ in range(4):
+        with closing(opened(tmp_path, remembered_bytes=60)) as store:
+            assert store.marks() == tuple(expected)
+            for number in range(3):
+                mark = b"mark %d.%d" % (round_, number)
+                store.append([events([number])], mark)
+                expected = [*expected, mark][-7:]
+                if number == round_:
+                    store.flush()
+            assert store.marks() == tuple(expected)
+
+
+def test_the_log_holds_nothing_that_was_flushed(store: Store) -> None:
+    store.append([events([1])])
+    store.flush()
+    assert files(store.folder / "wal") == []
+
+    store.append([events([2])], b"mark")
+    store.flush()
+    assert [seq for seq, _ in files(store.folder / "wal")] == [2]
+    assert store.stats().wal_bytes < 200
+    store.flush()
+    assert store.stats().version == 2
+
+
+@pytest.mark.parametrize("harm", [lambda path: flip(path, 700), lambda path: os.truncate(path, 9), Path.unlink])
+def test_a_damaged_segment_is_found_and_set_aside_and_the_rest_serves(
+    store: Store, harm: Callable[[Path], None]
+) -> None:
+    for number in range(3):
+        store.append([events(range(number * 10, number * 10 + 10))])
+        store.flush()
+    store.append([events([30])])
+    assert store.verify() == ()
+    bad = store.snapshot().segments[1]
+    harm(store.snapshot().path(bad))
+
+    (damage,) = store.verify()
+
+    assert (damage.file, damage.events) == (bad.file, 10)
+    assert store.stats().damages == (damage,)
+    assert numbers_in(store.snapshot()) == [*range(10), *range(20, 31)]
+    assert store.verify() == ()
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [*range(10), *range(20, 31)]
+        assert isinstance(damage, Damage)
+
+
+def test_ten_thousand_tags_are_kept(store: Store) -> None:
+    for part in range(20):
+        store.append([events([part], **{f"t_tag{part * 500 + n}": [str(n)] for n in range(500)})])
+    store.append([events(range(20, 30), t_often=["x"] * 10)])
+
+    for _ in range(2):
+        (segment,) = store.snapshot().segments or (None,)
+        rows = rows_of(store.snapshot())
+        tags = {key: text for row in rows for key, text in [*row.items(), *row.get("attrs", ())] if key[:5] == "t_tag"}
+        assert tags == {f"t_tag{part * 500 + n}": str(n) for part in range(20) for n in range(500)}
+        assert [row["t_often"] for row in rows[20:]] == ["x"] * 10
+        store.flush()
+    assert segment is not None
+    assert sum(name.startswith("t_") for name in segment.columns) == 500
+
+
+def test_messages_of_ten_megabytes_are_kept(store: Store) -> None:
+    long = os.urandom(5 << 20).hex()
+    store.append([batch_of(time=[1, 2], message=[long, None], message_raw=[None, b"\xff" * 100])])
+    store.flush()
+
+    rows = rows_of(store.snapshot())
+    assert (rows[0]["message"] == long, rows[1]["message_raw"]) == (True, b"\xff" * 100)
+
+
+def test_the_numbers_balance(store: Store) -> None:
+    store.append([events(range(10))])
+    store.flush()
+    store.append([events(range(5))])
+
+    stats = store.stats()
+    (segment,) = store.snapshot().segments
+    assert (stats.events, stats.segments, stats.hot_events, stats.next_seq, stats.version) == (15, 1, 5, 15, 1)
+    assert stats.segment_bytes == segment.bytes == store.snapshot().path(segment).stat().st_size
+    assert stats.hot_bytes == sum(batch.nbytes for batch in store.snapshot().hot)
+    assert stats.set_aside == 0
+    assert stats.recovery_s > 0
+
+
+@settings(max_examples=15)
+@given(st.lists(batches() | odd_batches, min_size=1, max_size=3))
+def test_whatever_a_firehose_carries_is_kept(tmp_path_factory: pytest.TempPathFactory, carried: list[bytes]) -> None:
+    made = [to_events(admitted(batch)) for batch in carried]
+
+    with closing(opened(tmp_path_factory.mktemp("store"))) as store:
+        store.append(made[:1])
+        store.append(made[1:])
+        before = rows_of(store.snapshot())
+        store.flush()
+        assert repr(rows_of(store.snapshot())) == repr(before)  # a NaN is not equal to itself
+    assert len(before) == sum(batch.num_rows for batch in made)
