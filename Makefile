@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := .make/setup
 DEBIAN := .make/debian/root
+CHROMIUM := .make/chromium/root
 KERNEL := $(wildcard envelope/*.pyx envelope/*.pxi)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I envelope/pb=proto proto/*.proto
 ARGS ?=
@@ -26,10 +27,10 @@ up: $(SETUP) ## run everything on this machine (ARGS="--ports auto" for flags), 
 demo: $(SETUP) ## watch this machine's own logs and metrics come through for half a minute
 	@exec $(BIN)/standpipe demo $(ARGS)
 
-test: $(SETUP) $(DEBIAN) ## run all tests but the slow ones
+test: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(SETUP) $(DEBIAN) ## run all tests
+test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(SETUP) check-proto ## format, lint, types, imports, generated code, unit tests
@@ -90,6 +91,12 @@ $(BIN)/python:
 	fi; \
 	$$python -m venv $(VENV)
 
+# rsyslog and syslog-ng exclude each other: either would be the system's only log daemon.
 $(DEBIAN): tests/debian_programs.sh
-	tests/debian_programs.sh $(@D)
+	tests/debian_programs.sh $(@D) "rsyslog rsyslog-openssl" syslog-ng-core
 	@touch $@
+
+# 96 MB; without apt-get, the tests in a browser use a chromium-headless-shell that is installed, or are skipped.
+$(CHROMIUM): tests/debian_programs.sh
+	@if command -v apt-get > /dev/null; then tests/debian_programs.sh $(@D) chromium-headless-shell; fi
+	@mkdir -p $@ && touch $@

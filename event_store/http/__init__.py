@@ -1,0 +1,1 @@
+"""The HTTP interface of the event store: its API, live tail and web page."""
