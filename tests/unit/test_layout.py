@@ -38,6 +38,7 @@ OF_NO_ONE_MODULE = {
     "envelope/test_v2_to_v1_gauges.py",
     "envelope/test_v2_to_v1_tags_and_logs.py",
     "envelope/test_v2_to_v1_timers.py",
+    "event_store/query/test_against_oracle.py",
     "log_cache/promql/test_against_oracle.py",
     "log_cache/test_query_answers.py",
     "log_cache/test_reads_by_arrival.py",
