@@ -35,6 +35,7 @@ include "_to_series.pxi"
 include "_to_syslog.pxi"
 include "_to_columns.pxi"
 include "_to_severities.pxi"
+include "_to_pairs.pxi"
 
 
 def admit(bytes batch not None):

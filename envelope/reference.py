@@ -16,6 +16,7 @@ from envelope.columns import MOST_TAGS, Columns, columns_of
 from envelope.errors import DecodeError
 from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
+from envelope.pairs import pairs_of
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from envelope.series import numbers, raw_tags
@@ -36,6 +37,7 @@ __all__ = [
     "json_batch",
     "json_envelopes",
     "log_batch",
+    "pairs",
     "samples",
     "select",
     "severities",
@@ -153,6 +155,11 @@ def severities(texts: bytes, ends: bytes) -> bytes:
     ValueError says that an offset does not lie within the texts, or behind the one before it.
     """
     return severities_of(texts, ends)
+
+
+def pairs(line: bytes, most: int) -> list[tuple[bytes, bytes, int]]:
+    """Find the first `most` pairs of a line, any line: (key, value, `PairKind`), as `envelope.pairs` says."""
+    return pairs_of(line, most)
 
 
 def samples(batch: bytes, wanted: Mapping[bytes, bool]) -> dict[tuple[bytes, bytes, bytes], tuple[bytes, bytes]]:

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 import orjson
-import re2  # type: ignore[import-untyped]
+
+from envelope import kernel
+from envelope.pairs import PairKind
 
 MOST_FIELDS = 64
 """Of one line; the first ones."""
@@ -30,17 +32,6 @@ MOST_PAIRS = 16 << 10
 
 Value: TypeAlias = str | float
 
-
-def _bytewise() -> re2.Options:
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1  # lines need not be UTF-8
-    return options
-
-
-_PAIRS = re2.compile(
-    rb'(?:^|[\s,;(\[{|])([A-Za-z_][\w.\-]{0,99})=(?:"((?:[^"\\]|\\.)*)"|([^\s,;)\]}|"=][^\s,;)\]}|"]*))', _bytewise()
-)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -89,18 +80,12 @@ def _members(parsed: Mapping[str, object], before: str, depth: int) -> Iterator[
 
 def _of_pairs(line: bytes) -> dict[str, Value]:
     fields: dict[str, Value] = {}
-    for pair in _PAIRS.finditer(line):
-        key, quoted, bare = pair.groups()
-        name = key.decode("ascii", "replace")
+    for key, value, kind in kernel.pairs(line, MOST_FIELDS):
+        name = key.decode()
         if name in fields:
             continue
-        text = (bare if quoted is None else quoted).decode("utf-8", "replace")
-        if len(text) > MOST_TEXT:
-            continue
-        if quoted is None and _NUMBER.fullmatch(text):
-            fields[name] = float(text)
-        else:
-            fields[name] = _ESCAPED.sub(r"\1", text) if quoted is not None and "\\" in text else text
-        if len(fields) == MOST_FIELDS:
-            break
+        if kind == PairKind.NUMBER:
+            fields[name] = float(value)
+        elif len(text := value.decode("utf-8", "replace")) <= MOST_TEXT:
+            fields[name] = _ESCAPED.sub(r"\1", text) if kind == PairKind.QUOTED and "\\" in text else text
     return fields
