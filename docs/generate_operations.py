@@ -16,6 +16,8 @@ from prometheus_client.metrics_core import Metric
 
 import docs.nozzle_tables
 import doppler.metrics
+import event_store.http.metrics
+import event_store.metrics
 import log_cache.metrics
 import metron.metrics
 import nozzles.metrics
@@ -26,6 +28,10 @@ from docs.marked_page import render, settings_table, table
 from doppler.exchange import Exchange
 from doppler.router import Router
 from doppler.v1_router import V1Router
+from event_store.http.service import Http
+from event_store.storage import StoreStats
+from event_store.upkeep import Upkeep
+from event_store.writer import Writer
 from log_cache.cache import Cache
 from log_cache.intake import Intake
 from log_cache.queries import Queries
@@ -37,13 +43,14 @@ from metron.agent import Agent
 from metron.sources import SourceCounts
 from nozzles.config import Config as NozzleConfig
 from nozzles.runner.delivery import Delivery
-from plumbing.gathering.gathering import Gathering
-from plumbing.gathering.intake import Intake as NozzleIntake
+from plumbing.auth import AuthSettings
 from plumbing.auth.local import OpenAuthority
 from plumbing.backlog import Backlog
 from plumbing.config import SettingRow, Settings, describe
 from plumbing.diode import SharedDiode
 from plumbing.egress_client import Dopplers
+from plumbing.gathering.gathering import Gathering
+from plumbing.gathering.intake import Intake as GatheredIntake
 from plumbing.ingress_server import IngressCounts
 from plumbing.metrics import Metrics
 from plumbing.setting_rows import rows_of
@@ -68,6 +75,7 @@ _CONFIGS: Mapping[str, type[Settings]] = {
     "log_cache": log_cache.Config,
     "syslog_adapter": syslog_adapter.Config,
     "nozzles": NozzleConfig,
+    "event_store": event_store.Config,
 }
 _NOWHERE = TlsFiles(ca=Path(), cert=Path(), key=Path())
 
@@ -92,6 +100,7 @@ def metrics_by_room() -> dict[str, list[Metric]]:
         "log_cache": _of_log_cache(),
         "syslog_adapter": _of_syslog_adapter(),
         "nozzles": _of_nozzles(),
+        "event_store": _of_event_store(),
     }
     own = {name: [each for each in _families(metrics) if each.name not in shared] for name, metrics in rooms.items()}
     return {"every component": everywhere, **own}
@@ -184,9 +193,23 @@ def _of_nozzles() -> Metrics:
     delivery = Delivery(backlog, None, sink="", backoff=None, write_timeout_s=1)
     dopplers = Dopplers((), _NOWHERE, random.Random(0))
     parts = nozzles.metrics.Parts(
-        NozzleIntake(None, []), Gathering(None, None, backlog, None), backlog, delivery, dopplers
+        GatheredIntake(None, []), Gathering(None, None, backlog, None), backlog, delivery, dopplers
     )
     nozzles.metrics.expose(metrics, parts)
+    return metrics
+
+
+def _of_event_store() -> Metrics:
+    metrics = Metrics("compiled")
+    upkeep = Upkeep(SimpleNamespace(stats=lambda: StoreStats(**dict.fromkeys(StoreStats.__slots__, 0))))
+    dopplers, gathering = Dopplers((), _NOWHERE, random.Random(0)), Gathering(None, None, None, None)
+    writer = Writer(None, parse_fields=True)
+    event_store.metrics.expose(
+        metrics, event_store.metrics.Parts(GatheredIntake(None, []), dopplers, gathering, writer, upkeep)
+    )
+    nowhere = {f"tls_{file}": Path() for file in ("ca", "cert", "key")}
+    config = event_store.Config(**nowhere, data_dir=Path(), auth=AuthSettings(mode="open"))
+    event_store.http.metrics.expose(metrics, Http(config, None))
     return metrics
 
 

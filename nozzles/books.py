@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from nozzles.runner.delivery import DeliveryCounts
-from plumbing.gathering.gathering import Gathering
 from plumbing.backlog import Backlog
+from plumbing.gathering.gathering import Gathering
 from plumbing.ledger import SINK, Account
 
 
 def held(gathering: Gathering, backlog: Backlog) -> int:
     """Envelopes that wait: those that make a batch yet, those that the backlog has no room for, and its own."""
     return gathering.received - backlog.received + backlog.held
+
+
+def unconfirmed(gathering: Gathering, backlog: Backlog) -> int:
+    """Envelopes of these that are confirmed to nobody yet, and so are a Doppler's still."""
+    return gathering.received - backlog.received + backlog.unsafe
 
 
 def dropped(backlog: Backlog, delivery: DeliveryCounts) -> dict[str, int]:
@@ -33,4 +38,5 @@ def account(sink: str, gathering: Gathering, backlog: Backlog, delivery: Deliver
         skipped=backlog.skipped,
         held=held(gathering, backlog),
         on_disk=backlog.on_disk,
+        unconfirmed=unconfirmed(gathering, backlog),
     )

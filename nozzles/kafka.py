@@ -24,9 +24,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from nozzles.messages import Format, Message, messages_of
 from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
-from nozzles.secret_files import read_secret
 from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
+from plumbing.secret_files import read_secret
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from envelope import kernel
 from envelope.wire import fields
 from nozzles.books import dropped, held
 from nozzles.runner.delivery import Delivery
-from nozzles.runner.gathering import Gathering
-from nozzles.runner.intake import Intake
 from nozzles.runner.source import Connections
 from plumbing.backlog import Backlog
+from plumbing.gathering.gathering import Gathering
+from plumbing.gathering.intake import Intake
 from plumbing.metrics import Metrics
 from plumbing.self_metrics import SelfMetrics
 

@@ -23,18 +23,18 @@ from nozzles.books import account
 from nozzles.config import Config
 from nozzles.found import load_kind
 from nozzles.metrics import Parts, expose, make_self_metrics
-from nozzles.runner.batcher import Batcher
-from nozzles.runner.confirmations import Confirmations, confirm_all
 from nozzles.runner.delivery import Delivery
 from nozzles.runner.firehose import FirehoseSource
-from nozzles.runner.gathering import Gathering
 from nozzles.runner.journal import Journal, Journaled, marks_in
-from nozzles.runner.source import DopplerSource, Source
+from nozzles.runner.source import Source, make_doppler_source
 from nozzles.sdk import NozzleKind
 from plumbing.admin import start_admin
 from plumbing.agent_link import report_through_agent
 from plumbing.backlog import Backlog, Mode
 from plumbing.config import ConfigError
+from plumbing.gathering.batcher import Batcher
+from plumbing.gathering.confirmations import Confirmations, confirm_all
+from plumbing.gathering.gathering import Gathering
 from plumbing.grpc_client import Backoff
 from plumbing.island import Island, open_island
 from plumbing.ledger import Incarnation
@@ -95,7 +95,7 @@ def _make_source(config: Config, island: Island, kept: Kept) -> Source:
     known = kept.marks if kept.journal else None
     if config.source == "websocket":
         return FirehoseSource(config, known)
-    return DopplerSource(config, island, known)
+    return make_doppler_source(config, island, known)
 
 
 def _assemble(config: Config, kind: NozzleKind, island: Island, kept: Kept, source: Source) -> Parts:

@@ -43,7 +43,7 @@ from nozzles.http_sink import (
     open_http,
 )
 from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
-from nozzles.secret_files import read_secret
+from plumbing.secret_files import read_secret
 
 log = structlog.get_logger(__name__)
 

@@ -46,9 +46,16 @@ class Health:
 Ledger: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
-async def start_admin(nursery: trio.Nursery, config: Settings, metrics: Metrics, ledger: Ledger) -> str:
+async def start_admin(
+    nursery: trio.Nursery,
+    config: Settings,
+    metrics: Metrics,
+    ledger: Ledger,
+    *,
+    health: Callable[[], Health] = Health,
+) -> str:
     """Serve a component's admin port as a task of `nursery`, as its settings say; returns the true `host:port`."""
-    serve = partial(serve_admin, registry=metrics.registry, ledger=ledger, health=Health)
+    serve = partial(serve_admin, registry=metrics.registry, ledger=ledger, health=health)
     address: str = await nursery.start(serve, config.admin_listen, config.tls)
     return address
 

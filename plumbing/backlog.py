@@ -88,6 +88,11 @@ class Backlog:
         return self._memory_held + self._adrift + self.on_disk
 
     @property
+    def unsafe(self) -> int:
+        """Those of them that are in memory alone, and that nobody was told are safe."""
+        return self._memory_held
+
+    @property
     def held_bytes(self) -> int:
         """Their bytes."""
         return self._memory_size - len(self._memory) * _OVERHEAD_BYTES + self._disk_bytes

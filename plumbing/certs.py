@@ -30,6 +30,7 @@ LEAF_OF = {
     "log_cache": "log-cache",
     "syslog_adapter": "syslog-adapter",
     "nozzles": "nozzle",
+    "event_store": "event-store",
 }
 """The leaf of each kind of component: the names are those that the original's are called by."""
 

@@ -45,6 +45,10 @@ class Account:
     on_disk: int = 0
     """Of `held` and `in_flight`, what outlives the process: the next one receives it from there."""
 
+    unconfirmed: int = 0
+    """Of `held` and `in_flight`, what its sender was not told is safe: when the process dies, a sender who waits for
+    that word gives it again; a stranger may not."""
+
     @property
     def balance(self) -> int:
         """What is missing (positive) or was invented (negative); 0 when the books balance."""
@@ -74,6 +78,7 @@ def total(account: str, kind: str, parts: Sequence[Account]) -> Account:
         returned=sum(part.returned for part in parts),
         outside=sum(part.outside for part in parts),
         on_disk=sum(part.on_disk for part in parts),
+        unconfirmed=sum(part.unconfirmed for part in parts),
     )
 
 

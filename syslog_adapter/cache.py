@@ -6,7 +6,7 @@ Out:   `/v2/bindings` and `/v2/aggregate`, the original's JSON, credentials incl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,12 @@ from starlette.routing import Route
 
 from plumbing.http.server import Limits, serve_http
 from plumbing.tls import TlsFiles, server_context
+from syslog_adapter.binding import Binding
 from syslog_adapter.bindings.table import Table
 from syslog_adapter.bindings.wire import to_wire
 from syslog_adapter.config import CacheSettings
 from syslog_adapter.drain import Drain
-from syslog_adapter.status import status_of
+from syslog_adapter.status import status_of, status_of_rejected
 
 _HANDSHAKE_S = 5.0
 _IDLE_S = 60.0
@@ -31,8 +32,12 @@ _STALLED_S = 10.0
 _CONNECTION_S = 600.0
 
 
-def application(table: Callable[[], Table], drains: Callable[[], Iterable[Drain]]) -> Starlette:
-    """Answer with what `table` and `drains` say at the moment of the request."""
+def application(
+    table: Callable[[], Table],
+    drains: Callable[[], Iterable[Drain]],
+    left_out: Callable[[], Mapping[Binding, str]],
+) -> Starlette:
+    """Answer with what `table`, `drains`, and what was `left_out` and why, are at the moment of the request."""
 
     async def bindings(_: Request) -> Response:
         by_source = table().by_source
@@ -43,7 +48,8 @@ def application(table: Callable[[], Table], drains: Callable[[], Iterable[Drain]
 
     async def status(_: Request) -> Response:
         now = trio.current_time()
-        return _json([status_of(drain, now) for drain in drains()])
+        rejected = [status_of_rejected(binding, reason) for binding, reason in left_out().items()]
+        return _json([status_of(drain, now) for drain in drains()] + rejected)
 
     routes = [
         Route("/v2/bindings", bindings),

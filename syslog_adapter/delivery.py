@@ -155,7 +155,7 @@ class Delivery:
             await self._give_up()
             return
         self.counts.retried += 1
-        await trio.sleep(MOST_WAIT_S if wait_s is None else wait_s)
+        await trio.sleep(max(MOST_WAIT_S if wait_s is None else wait_s, failure.retry_after_s))
 
     async def _settle_partly(self, failure: DrainUnavailable) -> None:
         """Settle those that it took before it failed: then the tries begin anew for the others."""

@@ -23,6 +23,7 @@ from syslog_adapter.arrivals import Arrivals
 from syslog_adapter.binding import Binding
 from syslog_adapter.delivery import Delivery, Queue, State
 from syslog_adapter.drain_url import DrainUrl, parse_drain_url, redacted
+from syslog_adapter.inbox import AT_ONCE
 from syslog_adapter.memory_queue import MemoryQueue
 from syslog_adapter.notices import spoolless_text
 from syslog_adapter.options import DrainSettings
@@ -221,12 +222,13 @@ class Drain:
 def _queue_for(url: DrainUrl, binding: Binding, settings: DrainSettings) -> Queue:
     """Have a spool if the drain asks for one and there can be one; its owner is told when there cannot."""
     wanted = url.options.spool_bytes
+    together = settings.batches if url.scheme == "https-batch" else AT_ONCE
     if wanted and settings.spool_dir:
         place = SpoolPlace.of(binding, settings.spool_dir, min(wanted, settings.spool_max_bytes))
-        return SpoolQueue(place, settings.capacity, settings.capacity_bytes)
+        return SpoolQueue(place, settings.capacity, settings.capacity_bytes, together)
     if wanted:
         shown = redacted(binding.url)
         log.warning("drain_without_spool", url=shown, source_id=binding.source_id, reason="spool_dir is not set")
         if not binding.is_aggregate:
             settings.warn(binding.source_id, spoolless_text(shown))
-    return MemoryQueue(settings.capacity, settings.capacity_bytes)
+    return MemoryQueue(settings.capacity, settings.capacity_bytes, together)

@@ -126,11 +126,17 @@ def parse_drain_url(url: str) -> DrainUrl:
 
 
 def redacted(url: str) -> str:
-    """Return a URL without user info, query and fragment; of what is no URL, nothing is shown."""
+    """Return a URL without user info, query and fragment; of what is no URL, nothing is shown.
+
+    A password with a `/` in it ends the host too early: what stands for a port then is none, or the rest is a path with
+    an `@`. Neither is shown.
+    """
     try:
         parts = urlsplit(url[:MOST_URL])
+        _ = parts.port  # a ValueError, if it is none
         host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "", "")) if host else f"{parts.scheme}://"
+        path = "" if "@" in parts.path else parts.path
+        return urlunsplit((parts.scheme, host, path, "", "")) if host else f"{parts.scheme}://"
     except ValueError:
         return "(not a URL)"
 
@@ -208,13 +214,13 @@ def _spool_bytes(name: str, text: str) -> float:
     if text in ("true", "false"):
         return math.inf if text == "true" else 0.0
     if not _COUNT.fullmatch(text) or not 0 < int(text) <= MOST_SPOOL_BYTES:
-        raise BadDrain(f"{name} is neither true nor false nor a count of bytes up to {MOST_SPOOL_BYTES}")
+        raise BadDrain(f"{name} is neither true nor false nor a count of bytes up to {MOST_SPOOL_BYTES:,}")
     return float(text)
 
 
 def _number(name: str, text: str, most: float) -> float:
     if not _DECIMAL.fullmatch(text) or not 0 < float(text) <= most:
-        raise BadDrain(f"{name} is not a number above 0 and up to {most:g}")
+        raise BadDrain(f"{name} is not a number above 0 and up to {most:,.0f}")
     return float(text)
 
 

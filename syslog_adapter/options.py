@@ -12,6 +12,7 @@ import trio
 
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain_url import DrainUrl
+from syslog_adapter.inbox import AT_ONCE, Together
 from syslog_adapter.writers import Writer
 
 Opener: TypeAlias = Callable[[DrainUrl, Binding], AbstractAsyncContextManager[Writer]]
@@ -37,6 +38,9 @@ class DrainSettings:
     capacity: int = 10_000
     capacity_bytes: int = 16 << 20
     idle_s: float = 600.0
+
+    batches: Together = AT_ONCE
+    """What goes in one POST to an `https-batch` drain."""
 
     spool_dir: Path | None = None
     """Where drains that ask for a spool have one; None: they have none."""

@@ -9,6 +9,9 @@ TRIES = 22
 
 MOST_WAIT_S = 15.0
 
+MOST_RETRY_AFTER_S = 60.0
+"""The longest that a drain may ask us to wait between two of them."""
+
 
 def wait_s(failures: int) -> float | None:
     """Say how long to wait after so many failures, one at least, before the next try; None: give up."""

@@ -35,6 +35,7 @@ from syslog_adapter.books import accounts
 from syslog_adapter.cache import application, serve_cache
 from syslog_adapter.config import Config
 from syslog_adapter.dispatch import Dispatcher
+from syslog_adapter.inbox import Together
 from syslog_adapter.intake import Intake
 from syslog_adapter.metrics import expose
 from syslog_adapter.notices import notice
@@ -72,7 +73,7 @@ async def serve(
         background.start_soon(_keep_telling, pool, config.tell_losses_s)
         ports: dict[str, str] = {}
         if config.cache.enabled:
-            app = application(lambda: keeper.table, lambda: pool.everyone)
+            app = application(lambda: keeper.table, lambda: pool.everyone, lambda: keeper.left_out)
             ports["cache"] = await background.start(serve_cache, config.cache, config.tls, app)
         request = make_request(Kind.TYPED, shard_id=config.shard_id)
         background.start_soon(_subscribe, pool, partial(island.call, intake.subscription.open, dopplers, request))
@@ -120,6 +121,7 @@ def _drain_settings(config: Config, delivering: trio.Nursery, warn: Callable[[st
         capacity=config.diode_capacity,
         capacity_bytes=config.diode_bytes,
         idle_s=config.idle_s,
+        batches=Together(config.writing.batch_max_bytes, config.writing.batch_linger_s),
         spool_dir=config.spool_dir,
         spool_max_bytes=config.spool_max_bytes,
     )

@@ -21,11 +21,10 @@ import structlog
 import trio
 
 from plumbing.backlog import Backlog, Entry
-from plumbing.diode import Diode, Parcel
 from plumbing.spool import Spool, SpoolBusy
 from syslog_adapter.binding import Binding
 from syslog_adapter.cutting import Hand
-from syslog_adapter.memory_queue import take_into
+from syslog_adapter.inbox import AT_ONCE, Inbox, Together
 
 log = structlog.get_logger(__name__)
 
@@ -57,23 +56,28 @@ class SpoolQueue:
 
     gives_up: bool = False
 
-    def __init__(self, place: SpoolPlace, capacity: int, capacity_bytes: int) -> None:
+    def __init__(
+        self,
+        place: SpoolPlace,
+        capacity: int,
+        capacity_bytes: int,
+        together: Together = AT_ONCE,
+    ) -> None:
         self.hand = Hand()
         self._place = place
-        self._diode = Diode(capacity, capacity_bytes)
+        self._inbox = Inbox(capacity, capacity_bytes, together)
         self._on_the_way = Hand()
         self._backlog = Backlog(None, memory_bytes=_MEMORY_BYTES)
         self._entry: Entry | None = None
-        self._closing = self._over = False
+        self._over = False
         self._keep = True
         self._left = self._rescued = 0
-        self._news = trio.Event()
 
     @property
     def held(self) -> int:
         """Envelopes that wait, those in hand included."""
         gone = self._entry.count - self.hand.count if self._entry else 0
-        return 0 if self._over else self._diode.held + self._on_the_way.count + self._backlog.held - gone
+        return 0 if self._over else self._inbox.held + self._on_the_way.count + self._backlog.held - gone
 
     @property
     def on_disk(self) -> int:
@@ -89,24 +93,22 @@ class SpoolQueue:
     def dropped(self) -> Mapping[str, int]:
         """Envelopes for which there was no room, by reason."""
         return {
-            "overflow": self._diode.dropped_total,
+            "overflow": self._inbox.overflow,
             "spool_full": self._backlog.dropped,
             "corrupt": self._backlog.corrupt - self._rescued,
         }
 
     def put(self, batch: bytes, count: int) -> None:
         """Take an admitted batch; it does not wait for the disk."""
-        self._diode.put(Parcel(batch, count))
-        self._news.set()
+        self._inbox.put(batch, count)
 
     def close(self, *, keep: bool) -> None:
         """Wait for nothing more. With `keep`, what does not leave stays on disk for whoever serves this next.
 
         The first word about that counts.
         """
-        self._keep = self._keep if self._closing else keep
-        self._closing = True
-        self._news.set()
+        self._keep = self._keep if self._inbox.closed else keep
+        self._inbox.close()
 
     def abandon(self) -> int:
         """Let go of all that is held, once it is served no more; say how much of it nobody will find."""
@@ -157,13 +159,13 @@ class SpoolQueue:
 
     async def _feed(self) -> None:
         """Move what came into the backlog, as soon as that has room."""
-        while self._diode or not self._closing:
-            if not self._diode:
-                self._news = trio.Event()
-                await self._news.wait()
+        while self._inbox or not self._inbox.closed:
+            await self._inbox.wait()
+            await self._inbox.linger()
+            if not self._inbox:
                 continue
             way = self._on_the_way
-            take_into(way, self._diode)
+            self._inbox.move_into(way)
             await self._backlog.put(way.batch, way.count, safe=_need_not_know)
             way.let_go(way.count)
         self._backlog.close()

@@ -22,7 +22,7 @@ from nozzles.fluent.connection import Connection, ConnectionLost
 from nozzles.fluent.events import chunks_of
 from nozzles.fluent.handshake import Credentials, HandshakeFailed
 from nozzles.sdk import Batch, NozzleKind, SinkDenied, SinkUnavailable, Write
-from nozzles.secret_files import read_secret
+from plumbing.secret_files import read_secret
 
 __all__ = ["Config", "kind", "open_nozzle"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from nozzles.http_sink.settings import AUTHORIZATION, HttpSettings
-from nozzles.secret_files import read_secret
+from plumbing.secret_files import read_secret
 
 
 @dataclass(frozen=True, slots=True)

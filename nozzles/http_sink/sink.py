@@ -8,12 +8,10 @@ Drops: nothing; who posted decides.
 from __future__ import annotations
 
 import gzip
-import math
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 import trio
@@ -22,6 +20,7 @@ import zstandard
 from nozzles.http_sink.credentials import read_credentials
 from nozzles.http_sink.settings import HttpSettings
 from nozzles.sdk import SinkDenied, SinkRefused, SinkUnavailable
+from plumbing.retry_after import LATER, retry_after_s
 from plumbing.tls import client_context
 
 MAX_ANSWER_BYTES = 1 << 20
@@ -35,7 +34,6 @@ _OF_THE_TRANSFER = frozenset(("content-encoding", "content-length", "transfer-en
 _TIMED_OUT = 408
 _TOO_LARGE = 413
 _DENIED = (401, 403, 407)  # by somebody who can be told who we are, or to let us in
-_LATER = (429, 503)  # with a word on when
 
 
 class HttpRefused(SinkRefused):
@@ -119,9 +117,9 @@ class HttpSink:
         if response.is_success:
             return
         message = f"HTTP {status}: {self.say(response.content)}".rstrip(": ")
-        if status in _LATER:
-            now = datetime.now(UTC)
-            raise SinkUnavailable(message, retry_after_s=retry_after_s(response.headers.get("retry-after", ""), now))
+        if status in LATER:
+            wait_s = retry_after_s(response.headers.get("retry-after", ""), datetime.now(UTC), MAX_RETRY_AFTER_S)
+            raise SinkUnavailable(message, retry_after_s=wait_s)
         if status == _TIMED_OUT or response.is_server_error:
             raise SinkUnavailable(message)
         if status in _DENIED:
@@ -176,19 +174,6 @@ async def open_http(
         yield HttpSink(
             client, settings, [*secrets, *credentials.secrets, *(headers or {}).values()], credentials.remedy
         )
-
-
-def retry_after_s(header: str, now: datetime) -> float | None:
-    """Read `Retry-After`, seconds or a date: how long to wait, `MAX_RETRY_AFTER_S` at most; None if it says nothing."""
-    try:
-        wait_s = float(header)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        wait_s = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return None if math.isnan(wait_s) else min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
 def _trust(settings: HttpSettings) -> ssl.SSLContext:

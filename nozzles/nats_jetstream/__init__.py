@@ -21,8 +21,8 @@ import trio
 from nozzles.nats_jetstream.config import Config
 from nozzles.nats_jetstream.publisher import Publisher
 from nozzles.sdk import Batch, NozzleKind, Write
-from nozzles.secret_files import check_private, read_secret
 from plumbing.island import open_island
+from plumbing.secret_files import check_private, read_secret
 from plumbing.tls import client_context
 
 __all__ = ["Config", "kind", "open_nozzle"]

@@ -21,13 +21,13 @@ import trio
 from envelope.kinds import Kind
 from envelope.v1_to_v2 import to_v2_batch
 from nozzles.config import Config
-from nozzles.runner.batcher import Piece
-from nozzles.runner.crossing import Crossing, Here
 from nozzles.runner.selection import selection_of
 from nozzles.runner.source import make_intake
-from nozzles.secret_files import read_secret
 from plumbing.config import ConfigError, parse_listen
+from plumbing.gathering.batcher import Piece
+from plumbing.gathering.crossing import Crossing, Here
 from plumbing.ledger import Account
+from plumbing.secret_files import read_secret
 from plumbing.subscription import check
 from plumbing.tls import TlsError, client_context
 from plumbing.websocket_conversation import StreamError, StreamRefused, StreamUnavailable

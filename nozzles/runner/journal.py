@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 import trio
 
-from nozzles.runner.recognise import MARK_BYTES, REMEMBERED
 from plumbing.backlog import Backlog, Entry
+from plumbing.gathering.recognise import MARK_BYTES, REMEMBERED
 from plumbing.spool import Spool
 
 log = structlog.get_logger(__name__)

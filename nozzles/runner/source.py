@@ -11,19 +11,16 @@ import trio
 from envelope.selectors import make_request
 from nozzles.config import Config
 from nozzles.filters import FilterSettings, make_filter
-from nozzles.runner.batcher import Piece
-from nozzles.runner.crossing import Crossing
-from nozzles.runner.intake import Intake, Step
-from nozzles.runner.recognise import Memory
 from nozzles.runner.selection import selection_of
 from nozzles.transforms import make_transforms
 from plumbing.egress_client import Dopplers
+from plumbing.gathering.batcher import Piece
+from plumbing.gathering.crossing import Crossing
+from plumbing.gathering.doppler_source import CROSSING_PIECES, DopplerSource
+from plumbing.gathering.intake import Intake, Step
+from plumbing.gathering.recognise import Memory
 from plumbing.island import Island
 from plumbing.ledger import Account
-from plumbing.subscription import Subscription
-
-_CROSSING_PIECES = 10_000
-"""Arrivals on their way from the island to trio; their bytes are bounded by the windows of their streams."""
 
 
 class Connections(Protocol):
@@ -58,39 +55,19 @@ class Source(Protocol):
         """Hang up, when all that could be confirmed was."""
 
 
-class DopplerSource:
-    """Every Doppler, by gRPC v2: they send what is selected, and keep what is not confirmed."""
-
-    def __init__(self, config: Config, island: Island, known: Iterable[bytes] | None) -> None:
-        self.connections = Dopplers(config.doppler_addresses, config.tls, random.Random())
-        self.crossing: Crossing[Piece] = Crossing(island, _CROSSING_PIECES, linger_s=config.batch_max_age_s / 4)
-        selection = selection_of(config.filter)
-        self.intake = make_intake(config, selection.rest, self.crossing, self.connections, known)
-        self._island = island
-        self._subscription = Subscription(self.intake.take)
-        self._request = make_request(
-            selection.kinds,
-            shard_id=config.subscription,
-            sources=selection.sources,
-            deterministic_name=config.deterministic_name,
-        )
-
-    async def open(self, nursery: trio.Nursery) -> None:  # noqa: ARG002 - it lives on the island
-        """Begin to read."""
-        await self._island.call(self._subscription.open, self.connections, self._request)
-
-    async def account(self) -> Account:
-        """Show the books of the subscription."""
-        return await self._island.call(self.intake.account)
-
-    async def stop(self) -> None:
-        """Let nothing more in."""
-        await self._island.call(self.intake.close)
-
-    async def close(self) -> None:
-        """Pass on what was confirmed, and hang up."""
-        await self._island.run(self._subscription.close)
-        await self._island.run(self.connections.close)
+def make_doppler_source(config: Config, island: Island, known: Iterable[bytes] | None) -> DopplerSource:
+    """Ask every Doppler for what its selectors can say; `known` as in `make_intake`."""
+    dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
+    crossing: Crossing[Piece] = Crossing(island, CROSSING_PIECES, linger_s=config.batch_max_age_s / 4)
+    selection = selection_of(config.filter)
+    intake = make_intake(config, selection.rest, crossing, dopplers, known)
+    request = make_request(
+        selection.kinds,
+        shard_id=config.subscription,
+        sources=selection.sources,
+        deterministic_name=config.deterministic_name,
+    )
+    return DopplerSource(island, dopplers, intake, crossing, request)
 
 
 def make_intake(

@@ -16,7 +16,7 @@ from plumbing.ledger import SINK, Account, total
 
 COLUMNS = ("account", "kind", "received", "delivered", "dropped", "skipped", "held", "in flight", "balance")
 
-_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside", "on_disk")
+_NUMBERS = ("received", "delivered", "skipped", "held", "in_flight", "returned", "outside", "on_disk", "unconfirmed")
 _HOLDERS = ("hop", "subscription", "tail", "store", SINK)
 _LINK = "link "
 

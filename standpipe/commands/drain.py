@@ -7,12 +7,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import trio
 import typer
 
+from envelope import kernel
+from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from plumbing.tls import client_context
 from standpipe.errors import CommandFailed, NotRunning
@@ -21,6 +24,7 @@ from standpipe.printing import print_json, print_table
 from standpipe.system import System, resolve_data_dir
 from syslog_adapter.binding import Binding
 from syslog_adapter.bindings.store import DrainStore, StoreError
+from syslog_adapter.bindings.validate import check_pems
 from syslog_adapter.drain_url import BadDrain, parse_drain_url, redacted
 from syslog_adapter.writers import DrainUnavailable, WriterSettings, Written, open_writer
 
@@ -38,18 +42,34 @@ SourceId = Annotated[
 ]
 
 
+Hostname = Annotated[str, typer.Option("--hostname", metavar="NAME", help="HOST of the messages.")]
+
+
+def _pem(name: str, meaning: str) -> Any:
+    return typer.Option(name, metavar="FILE", dir_okay=False, exists=True, help=f"PEM file of {meaning}.")
+
+
+Ca = Annotated[Path | None, _pem("--ca", "who may sign the drain's certificate, besides those this machine trusts")]
+Cert = Annotated[Path | None, _pem("--cert", "the certificate that the drain is shown, with --key")]
+Key = Annotated[Path | None, _pem("--key", "its private key")]
+
+
 def add(
     source: SourceId,
     url: Url,
-    hostname: Annotated[str, typer.Option("--hostname", metavar="NAME", help="HOST of the messages.")] = "",
+    hostname: Hostname = "",
     data_dir: DataDir = None,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
 ) -> None:
     """Bind a source to a drain: a running adapter delivers to it within seconds.
 
     standpipe drain add shop syslog-tls://logs.example:6514
+    standpipe drain add shop syslog-tls://logs.example:6514 --ca ca.pem --cert shop.pem --key shop.key
     standpipe drain add '*' 'https://logs.example/in?drain-data=all&exclude=healthz'
     """
-    binding = Binding(url=_checked(url), source_id=_source_id(source), hostname=hostname)
+    binding = _binding(_source_id(source), url, hostname, ca, cert, key)
     with _translated():
         is_new = DrainStore(resolve_data_dir(data_dir)).add(binding)
     sys.stdout.write(f"{'bound' if is_new else 'is bound already:'} {source} to {redacted(url)}\n")
@@ -103,7 +123,19 @@ def status(data_dir: DataDir = None, as_json: Json = False) -> None:
     if as_json:
         print_json(drains)
         return
-    columns = ("adapter", "source_id", "url", "state", "sent", "held", "lag_s", "lost", "retried", "last_error")
+    columns = (
+        "adapter",
+        "source_id",
+        "url",
+        "state",
+        "sent",
+        "held",
+        "on_disk",
+        "lag_s",
+        "lost",
+        "retried",
+        "last_error",
+    )
     rows = [{**drain, "source_id": drain["source_id"] or EVERYBODY} for drain in drains]
     print_table(columns, [[str(row[column]) for column in columns] for row in rows])
 
@@ -111,13 +143,17 @@ def status(data_dir: DataDir = None, as_json: Json = False) -> None:
 def send_test(
     url: Url,
     source: Annotated[str, typer.Option("--source", metavar="ID", help="Whose message it is.")] = "standpipe",
-    hostname: Annotated[str, typer.Option("--hostname", metavar="NAME", help="HOST of the message.")] = "",
+    hostname: Hostname = "",
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
 ) -> None:
     """Send one test message from here, and say what happened.
 
     standpipe drain test syslog://127.0.0.1:514
+    standpipe drain test syslog-tls://logs.example:6514 --ca ca.pem
     """
-    binding = Binding(url=_checked(url), source_id=source, hostname=hostname)
+    binding = _binding(source, url, hostname, ca, cert, key)
     try:
         written = trio.run(partial(_send_one, binding))
     except BadDrain as error:
@@ -126,21 +162,24 @@ def send_test(
         raise NotRunning(f"{redacted(url)} did not take it within {_TEST_S:g} s") from error
     if isinstance(written, DrainUnavailable):
         raise NotRunning(f"{redacted(url)} does not take it: {written}") from written
-    if written.skipped or written.malformed:
+    if written.skipped:
         raise CommandFailed(f"{redacted(url)} asks for no log lines: nothing was sent")
     sys.stdout.write(f"sent one message to {redacted(url)}\n")
 
 
-async def _send_one(binding: Binding) -> Written | DrainUnavailable:
-    now_ns = time.time_ns()
+def _test_batch(binding: Binding) -> bytes:
     line = Envelope(
-        timestamp=now_ns,
+        timestamp=time.time_ns(),
         source_id=binding.source_id,
         instance_id="0",
         tags={"source_type": "TEST"},
         log=Log(payload=b"a test message of standpipe"),
     )
-    batch = EnvelopeBatch(batch=[line]).SerializeToString()
+    return EnvelopeBatch(batch=[line]).SerializeToString()
+
+
+async def _send_one(binding: Binding) -> Written | DrainUnavailable:
+    batch = _test_batch(binding)
     with trio.fail_after(_TEST_S):
         async with open_writer(parse_drain_url(binding.url), binding, WriterSettings()) as writer:
             try:
@@ -163,12 +202,26 @@ def _ask(system: System, cache: str) -> list[dict[str, Any]]:
     return drains
 
 
-def _checked(url: str) -> str:
+def _binding(source_id: str, url: str, hostname: str, ca: Path | None, cert: Path | None, key: Path | None) -> Binding:
+    """Make a binding that an adapter takes, and whose messages have a form."""
+    texts = {name: _text_of(path) for name, path in (("ca", ca), ("cert", cert), ("key", key))}
+    binding = Binding(url=url, source_id=source_id, hostname=hostname, **texts)
     try:
         parse_drain_url(url)
+        check_pems(binding)
     except BadDrain as error:
         raise typer.BadParameter(str(error), param_hint=["URL"]) from error
-    return url
+    *_, malformed = kernel.syslog(_test_batch(binding), hostname.encode(), int(Kind.LOG), True, octets=True)
+    if malformed:
+        raise typer.BadParameter("SOURCE and --hostname stand in each message: printable ASCII, and no spaces")
+    return binding
+
+
+def _text_of(path: Path | None) -> str:
+    try:
+        return path.read_text("ascii") if path else ""
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: {getattr(error, 'strerror', None) or 'not PEM'}") from error
 
 
 def _source_id(source: str) -> str:

@@ -59,6 +59,15 @@ def up(
         int | None,
         typer.Option(envvar="STANDPIPE_SYSLOG_ADAPTERS", metavar="N", help="How many syslog adapters. Default: 1."),
     ] = None,
+    event_store: Annotated[
+        bool | None,
+        typer.Option(
+            "--event-store/--no-event-store",
+            envvar="STANDPIPE_EVENT_STORE",
+            help="Whether everything is kept in an event store. Default: it is.",
+            show_default=False,
+        ),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +80,7 @@ def up(
         typer.Option(
             metavar="A,B",
             help="Start just these: doppler, doppler-0, metron, traffic_controller, reverse_log_proxy, log_cache, "
-            "syslog_adapter, nozzles, nozzles.NAME.",
+            "syslog_adapter, nozzles, nozzles.NAME, event_store.",
         ),
     ] = None,
     quiet: Annotated[
@@ -93,6 +102,7 @@ def up(
         "dopplers": dopplers,
         "log_caches": log_caches,
         "syslog_adapters": syslog_adapters,
+        "event_store": event_store,
         "only": names,
         "auth.mode": auth,
     }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
+from keyword import iskeyword
 from pathlib import Path
 from string import Template
 
+from nozzles.found import kinds
 from standpipe.errors import CommandFailed
 
 _FILES = Path(__file__).with_name("files")
@@ -16,7 +19,7 @@ _MOST_LETTERS = 40
 def write_skeleton(name: str, into: Path) -> Path:
     """Make the directory `into/name`, with a package in it that has the nozzle; returns the directory.
 
-    Raises `CommandFailed` for a name that makes no module, and when the directory is there already.
+    Raises `CommandFailed` for a name that makes no module, or another has, and when the directory is there.
     """
     if not _NAME.fullmatch(name) or len(name) > _MOST_LETTERS:
         raise CommandFailed(
@@ -24,6 +27,8 @@ def write_skeleton(name: str, into: Path) -> Path:
             f"at most {_MOST_LETTERS} characters"
         )
     directory, module = into / name, name.replace("-", "_")
+    if iskeyword(module) or module in kinds() or find_spec(module) is not None:
+        raise CommandFailed(f"{name!r} is no name for a nozzle: Python, or another nozzle, has it already")
     try:
         directory.mkdir(parents=True)
         for template in sorted(_FILES.iterdir()):

@@ -12,7 +12,17 @@ from typing import Any
 from plumbing.auth import AuthSettings
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
-from standpipe.supervisor.rooms import DOPPLER, FLOW, LOG_CACHE, METRON, NOZZLES, SYSLOG_ADAPTER, Door, Room
+from standpipe.supervisor.rooms import (
+    DOPPLER,
+    EVENT_STORE,
+    FLOW,
+    LOG_CACHE,
+    METRON,
+    NOZZLES,
+    SYSLOG_ADAPTER,
+    Door,
+    Room,
+)
 from standpipe.supervisor.settings import Told, UpSettings
 from standpipe.system import TOKENS_DIR
 
@@ -101,7 +111,12 @@ def make_cluster(nodes: Sequence[Component]) -> list[Component]:
 def make_plan(settings: UpSettings, told: Told, data_dir: Path, config: Path | None) -> Plan:
     """Plan one run. Raises `ConfigError` for names that nothing has, and for addresses that are none."""
     auto = settings.ports == "auto"
-    counts = {DOPPLER: settings.dopplers, LOG_CACHE: settings.log_caches, SYSLOG_ADAPTER: settings.syslog_adapters}
+    counts = {
+        DOPPLER: settings.dopplers,
+        LOG_CACHE: settings.log_caches,
+        SYSLOG_ADAPTER: settings.syslog_adapters,
+        EVENT_STORE: int(settings.event_store),
+    }
     names = {room: room.names(counts.get(room, 1)) for room in FLOW}
     names[NOZZLES] = [f"{NOZZLES.name}.{name}" for name in _nozzles(told)]
     chosen = _chosen(settings.only, {room.name: names[room] for room in FLOW})

@@ -20,19 +20,22 @@ _IN_THE_MIDDLE = (
     "log_cache",
     "syslog_adapter",
     "nozzles",
+    "event_store",
 )
 """Where the flow is measured: at the Dopplers, or where it can be if none run here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one component, or several, did so far; `held` is what they hold now, and `on_disk` some of that."""
+    """What one component, or several, did so far; `held` is what they hold now, and of that `outlives` what is not
+    lost when they die: it is on disk, or its sender gives it again.
+    """
 
     came: int = 0
     went: int = 0
     dropped: int = 0
     held: int = 0
-    on_disk: int = 0
+    outlives: int = 0
 
     def __add__(self, other: Flow) -> Flow:
         return Flow(
@@ -40,12 +43,12 @@ class Flow:
             self.went + other.went,
             self.dropped + other.dropped,
             self.held + other.held,
-            self.on_disk + other.on_disk,
+            self.outlives + other.outlives,
         )
 
     def died(self) -> Flow:
-        """What is left when the component is dead: what it held in memory is gone."""
-        return Flow(self.came, self.went, self.dropped + self.held - self.on_disk)
+        """What is left when the component is dead: what it alone held, in memory, is gone."""
+        return Flow(self.came, self.went, self.dropped + self.held - self.outlives)
 
 
 class Rates(NamedTuple):
@@ -112,6 +115,7 @@ class Meter:
 def flow_of(book: Mapping[str, Any]) -> Flow:
     """Add up one component's book: whatever came in by its doors, and what became of it."""
     flow = Flow()
+    of_strangers = any(account["kind"] == "reader" and account.get("outside") for account in book["accounts"])
     for account in book["accounts"]:
         kind = account["kind"]
         if kind in _HOLDERS:
@@ -120,6 +124,6 @@ def flow_of(book: Mapping[str, Any]) -> Flow:
                 went=account["delivered"] if kind in _EXITS else 0,
                 dropped=sum(account["dropped"].values()),
                 held=account["held"] + account["in_flight"],
-                on_disk=account.get("on_disk", 0),
+                outlives=account.get("on_disk", 0) + (0 if of_strangers else account.get("unconfirmed", 0)),
             )
     return flow

@@ -11,7 +11,7 @@ from plumbing.certs import LEAF_OF
 from plumbing.config import join_listen, parse_listen
 from plumbing.setting_sources import ConfigError
 from plumbing.tls import TlsFiles
-from standpipe.system import CERTS_DIR
+from standpipe.system import CERTS_DIR, EVENTS_DIR
 
 FIRST_ADMIN_PORT = 14820
 FIRST_DOPPLER_ADMIN_PORT = 14830
@@ -99,7 +99,7 @@ class Room:
 
     def names(self, count: int) -> Sequence[str]:
         """Say what so many of its kind are called."""
-        return [f"{self.name}-{index}" for index in range(count)] if self.numbered else [self.name]
+        return [f"{self.name}-{index}" for index in range(count)] if self.numbered else [self.name][:count]
 
 
 DOPPLER = Room(name="doppler", port=8082, admin_port=FIRST_DOPPLER_ADMIN_PORT, numbered=True, needs_dopplers=False)
@@ -160,7 +160,16 @@ NOZZLES = Room(
     places=(("spool_dir", "spool/{name}"),),
 )
 
-FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY, LOG_CACHE, SYSLOG_ADAPTER, NOZZLES)
+EVENT_STORE = Room(
+    name="event_store",
+    port=8085,
+    admin_port=FIRST_ADMIN_PORT + 6,
+    checks_access=True,
+    reports=True,
+    places=(("data_dir", EVENTS_DIR),),
+)
+
+FLOW = (METRON, DOPPLER, TRAFFIC_CONTROLLER, REVERSE_LOG_PROXY, LOG_CACHE, SYSLOG_ADAPTER, NOZZLES, EVENT_STORE)
 """The way of an envelope. They stop in this order, so that what one holds still finds the next."""
 
 

@@ -34,12 +34,15 @@ class UpSettings(Section):
     syslog_adapters: int = Field(default=1, ge=0, le=64)
     """How many syslog adapters share the drains."""
 
+    event_store: bool = True
+    """Whether everything is kept in an event store."""
+
     ports: Literal["default", "auto"] = "default"
     """`default`: the ports of the manual, or those set for a component. `auto`: any free ones."""
 
     only: tuple[str, ...] = ()
     """Start just these: `doppler`, `doppler-0`, `metron`, `traffic_controller`, `reverse_log_proxy`, `log_cache`,
-    `syslog_adapter`, `nozzles`, `nozzles.NAME`. Without any: everything."""
+    `syslog_adapter`, `nozzles`, `nozzles.NAME`, `event_store`. Without any: everything."""
 
     auth: AuthSettings = AuthSettings()
     """Who decides about access at every door, save one whose own table says otherwise."""

@@ -6,7 +6,7 @@ Drops: bindings that cannot become drains, counted. A source that fails keeps wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,6 +60,8 @@ class Keeper:
         """Call `apply` with each new table, and `warn(source_id, text)` once for each thing that is wrong."""
         self.table = Table()
         self.counts = KeeperCounts()
+        self.left_out: dict[Binding, str] = {}
+        """Bindings that are no drain, and why."""
         self._sources = sources
         self._validator = validator
         self._apply = apply
@@ -114,9 +116,18 @@ class Keeper:
             self.counts.invalid = len(listed) - len(good)
             self.counts.blacklisted = sum(each.is_blacklisted for each in rejected.values())
             table = Table.of(good, per_source=self._per_source)
+            self.left_out = self._left_out(good, rejected, table)
             if table != self.table:
                 self.table = table
                 self._apply(table)
+
+    def _left_out(
+        self, good: Sequence[Binding], rejected: Mapping[Binding, Rejection], table: Table
+    ) -> dict[Binding, str]:
+        drains, kept = frozenset(table.bindings), frozenset(good)
+        beyond = f"Beyond the {self._per_source} drains that a source may have"
+        wrong = {each: self._told.get(each, why.reason) for each, why in rejected.items() if each not in kept}
+        return wrong | {each: beyond for each in good if each not in drains}
 
     def _tell(self, rejected: dict[Binding, Rejection]) -> None:
         """Say what is wrong with each binding, once, until something else is wrong or it has been good."""

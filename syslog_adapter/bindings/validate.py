@@ -134,14 +134,15 @@ def _look_at(bindings: list[Binding]) -> tuple[dict[Binding, str], dict[Binding,
     for binding in bindings:
         try:
             hosts[binding] = parse_drain_url(binding.url).host
-            _check_pems(binding)
+            check_pems(binding)
         except BadDrain as error:
             hosts.pop(binding, None)
             rejected[binding] = Rejection(str(error))
     return hosts, rejected
 
 
-def _check_pems(binding: Binding) -> None:
+def check_pems(binding: Binding) -> None:
+    """Raise `BadDrain` if a certificate of a binding cannot be used."""
     url = redacted(binding.url)
     if (binding.cert or binding.key) and not _is_pair(binding.cert, binding.key):
         raise BadDrain(f"failed to load certificate for {url}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from plumbing.config import Section
 
@@ -33,6 +33,9 @@ class WriterSettings(Section):
 
     batch_max_bytes: PositiveInt = 512 * 1024
     """The most bytes of messages in one POST to an https-batch drain; a longer message goes alone."""
+
+    batch_linger_s: NonNegativeFloat = 1.0
+    """How long the first of them waits for others, if there are not so many."""
 
     trusted_ca_file: Path | None = None
     """PEM file of authorities that may sign the certificate of any drain, besides those the system trusts."""

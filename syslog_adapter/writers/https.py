@@ -1,7 +1,8 @@
 """Write to a drain over HTTPS: one POST for each message, without the count of its bytes.
 
 In:    batches.
-Out:   requests, several at a time; an answer of 2xx is a message taken, any other one says to try again.
+Out:   requests, several at a time; an answer of 2xx is a message taken, any other one says to try again, and may say
+       when (`Retry-After`).
 Drops: nothing.
 """
 
@@ -10,13 +11,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
 import trio
 
+from plumbing.retry_after import LATER, retry_after_s
 from syslog_adapter.drain_url import DrainUrl
+from syslog_adapter.retry import MOST_RETRY_AFTER_S
 from syslog_adapter.writers.config import WriterSettings
-from syslog_adapter.writers.writer import Form, Messages, Written, reason_of
+from syslog_adapter.writers.writer import DrainUnavailable, Form, Messages, Written, reason_of
 
 _MOST_ANSWER = 64 * 1024
 _HEADERS = {"Content-Type": "text/plain", "User-Agent": "standpipe", "Accept-Encoding": "identity"}
@@ -30,17 +34,17 @@ class Poster:
         self._target = target
         self._timeout_s = timeout_s
 
-    async def post(self, body: bytes) -> str:
-        """Send messages; return why they were not taken, or nothing."""
+    async def post(self, body: bytes) -> DrainUnavailable | None:
+        """Send messages; return why they were not taken, or None."""
         try:
             with trio.fail_after(2 * self._timeout_s):
                 async with self._client.stream("POST", self._target, content=body, headers=_HEADERS) as answer:
                     await _read_little(answer)
-                    return "" if answer.is_success else f"answers {answer.status_code}"
+                    return None if answer.is_success else _refusal(answer)
         except (httpx.TimeoutException, trio.TooSlowError):
-            return "does not answer"
+            return DrainUnavailable("does not answer")
         except httpx.HTTPError as error:
-            return reason_of(error)
+            return DrainUnavailable(reason_of(error))
 
 
 @asynccontextmanager
@@ -68,6 +72,12 @@ async def _read_little(answer: httpx.Response) -> None:
             return
 
 
+def _refusal(answer: httpx.Response) -> DrainUnavailable:
+    asked = answer.headers.get("retry-after", "") if answer.status_code in LATER else ""
+    wait_s = retry_after_s(asked, datetime.now(UTC), MOST_RETRY_AFTER_S)
+    return DrainUnavailable(f"answers {answer.status_code}", retry_after_s=wait_s or 0.0)
+
+
 class HttpsWriter:
     """An open drain that takes one message a request."""
 
@@ -86,15 +96,15 @@ class HttpsWriter:
 
     async def _send(self, messages: Messages, places: list[tuple[int, int]]) -> None:
         """Send some messages at once. Those behind the first that fails are sent again with it."""
-        reasons = [""] * len(places)
+        failures: list[DrainUnavailable | None] = [None] * len(places)
 
         async def send(index: int) -> None:
             start, end = places[index]
-            reasons[index] = await self._poster.post(messages.data[start:end])
+            failures[index] = await self._poster.post(messages.data[start:end])
 
         async with trio.open_nursery() as requests:
             for index in range(len(places)):
                 requests.start_soon(send, index)
-        failed = next((index for index, reason in enumerate(reasons) if reason), None)
-        if failed is not None:
-            raise messages.unavailable(reasons[failed], places[failed][0] - 1)
+        for (start, _), failure in zip(places, failures, strict=True):
+            if failure is not None:
+                raise messages.unavailable(str(failure), start - 1, retry_after_s=failure.retry_after_s)

@@ -26,9 +26,9 @@ class HttpsBatchWriter:
         messages = self._form.messages(batch)
         taken = 0
         for body, end in bodies(messages, self._max_bytes):
-            reason = await self._poster.post(body)
-            if reason:
-                raise messages.unavailable(reason, taken)
+            failure = await self._poster.post(body)
+            if failure is not None:
+                raise messages.unavailable(str(failure), taken, retry_after_s=failure.retry_after_s)
             taken = end
         return messages.written
 

@@ -34,8 +34,9 @@ def drain_context(drain: DrainUrl, binding: Binding, settings: WriterSettings) -
 
 
 def _trust(context: ssl.SSLContext, ca: str) -> None:
+    """Trust the certificates of a PEM text; what is beyond ASCII is a comment, which `ssl` would not even pass over."""
     try:
-        context.load_verify_locations(cadata=ca)
+        context.load_verify_locations(cadata=ca.encode("ascii", errors="replace").decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
         raise BadDrain("the CA of the binding is no PEM certificate") from error
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,13 +29,17 @@ class Written:
 class DrainUnavailable(Exception):
     """The drain cannot take this now: try again, with all but the first `done` envelopes of the batch.
 
-    `written` says what became of those. The message names no credentials.
+    `written` says what became of those, and `retry_after_s` how long the drain asks us to wait. The message names no
+    credentials.
     """
 
-    def __init__(self, message: str, done: int = 0, written: Written | None = None) -> None:
+    def __init__(
+        self, message: str, done: int = 0, written: Written | None = None, *, retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.done = done
         self.written = written or Written()
+        self.retry_after_s = retry_after_s
 
 
 class Writer(Protocol):
@@ -75,13 +82,13 @@ class Messages:
     """For every envelope of the batch, where in `data` what was made of it and those before it ends."""
     written: Written
 
-    def unavailable(self, reason: str, taken: int) -> DrainUnavailable:
+    def unavailable(self, reason: str, taken: int, *, retry_after_s: float = 0.0) -> DrainUnavailable:
         """Return the error to raise when the drain took only the first `taken` bytes."""
         done = bisect_right(self.ends, taken)
         if done == 0:
-            return DrainUnavailable(reason)
+            return DrainUnavailable(reason, retry_after_s=retry_after_s)
         start = self.batch[: kernel.spans(self.batch)[done - 1][1]]
-        return DrainUnavailable(reason, done, self.form.messages(start).written)
+        return DrainUnavailable(reason, done, self.form.messages(start).written, retry_after_s=retry_after_s)
 
     def each(self) -> list[tuple[int, int]]:
         """Say where in `data` each message is, without its count: (start, end)."""
@@ -95,11 +102,30 @@ class Messages:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say what went wrong in the words of the first in the chain of causes that has any."""
+    """Say what went wrong: in the words of the system if it is the cause, or of the first in the chain that has any."""
+    if from_system := [each for each in _causes(error) if isinstance(each, OSError) and each.strerror]:
+        return _words_of(from_system[-1])
     said = error
     while not str(said) and (cause := said.__cause__ or said.__context__) is not None:
         said = cause
     if isinstance(said, trio.BrokenResourceError) and not str(said):
         return "the connection broke"
-    strerror = said.strerror if isinstance(said, OSError) else None
-    return strerror or " ".join(str(said).split()) or type(said).__name__
+    return " ".join(str(said).split()) or type(said).__name__
+
+
+def _words_of(error: OSError) -> str:
+    """Say it as the system does, without the address that trio puts in front; other numbers are not the system's."""
+    number = 0 if isinstance(error, ssl.SSLError) else error.errno or 0
+    return os.strerror(number) if number > 0 else str(error.strerror)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was made of; of a group, like the attempts at all addresses of a host, the first."""
+    each: BaseException | None = error
+    while each is not None:
+        yield each
+        if isinstance(each, BaseExceptionGroup):
+            each = each.exceptions[0]
+        else:
+            held = (one for one in each.args if isinstance(one, BaseException))  # as httpcore does
+            each = each.__cause__ or next(held, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import nats
@@ -13,16 +13,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from nozzles import fluent, kafka, nats_jetstream
 from plumbing.island import open_island
-from tests.contracts.nozzle_contract import Bench, Item
+from tests.contracts.nozzle_contract import Bench, Item, items
 from tests.contracts.relayed import RelayedBench
 from tests.fakes.fluent_server import FluentServer, running_fluent
 from tests.fakes.nats_server import running_nats
 
 
-def item_of(message: bytes) -> Item:
-    """Read an envelope's JSON."""
-    envelope = orjson.loads(message)
-    return envelope["source_id"], int(base64.b64decode(envelope["log"]["payload"]))
+def items_of(messages: Iterable[bytes]) -> list[Item]:
+    """Read messages that are each an envelope's JSON."""
+    envelopes = map(orjson.loads, messages)
+    return items(envelopes, lambda each: each["source_id"], lambda each: base64.b64decode(each["log"]["payload"]))
 
 
 class FluentBench(RelayedBench):
@@ -41,7 +41,8 @@ class FluentBench(RelayedBench):
         return fluent.Config(address=self.relay.address, max_message_bytes=200)
 
     async def received(self) -> list[Item]:
-        return [(event.record["source_id"], int(event.record["message"])) for event in self._server.events]
+        records = [event.record for event in self._server.events]
+        return items(records, lambda each: each["source_id"], lambda each: each["message"])
 
 
 class NatsJetstreamBench(RelayedBench):
@@ -77,7 +78,7 @@ class NatsJetstreamBench(RelayedBench):
             stream = client.jetstream()
             last = (await stream.stream_info("items")).state.last_seq
             messages = [await stream.get_msg("items", number) for number in range(1, last + 1)]
-            return [item_of(message.data or b"") for message in messages]
+            return items_of(message.data or b"" for message in messages)
         finally:
             await client.close()
 
@@ -109,10 +110,10 @@ class KafkaBench(Bench):
             places = [TopicPartition("items", number, 0) for number in partitions]
             count = sum(consumer.get_watermark_offsets(place, timeout=30)[1] for place in places)
             consumer.assign(places)
-            found: list[Item] = []
+            found: list[bytes] = []
             while len(found) < count:
-                found += [item_of(message.value()) for message in consumer.consume(count - len(found), timeout=0.1)]
-            return found
+                found += [message.value() for message in consumer.consume(count - len(found), timeout=0.1)]
+            return items_of(found)
         finally:
             consumer.close()
 

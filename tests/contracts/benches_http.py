@@ -13,7 +13,7 @@ import orjson
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, Gauge
 from nozzles import datadog, elasticsearch, loki, splunk, webhook
-from tests.contracts.nozzle_contract import Bench, Item
+from tests.contracts.nozzle_contract import Bench, Item, items
 from tests.contracts.relayed import RelayedBench
 from tests.fakes.http_sink_server import Answer, Posted, http_sink_server, secret_file
 
@@ -84,8 +84,9 @@ class WebhookBench(HttpBench):
         return webhook.Config(url=self.url, max_envelopes=4)
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
-        for each in posted.json:
-            yield each["source_id"], int(base64.b64decode(each["log"]["payload"]))
+        yield from items(
+            posted.json, lambda each: each["source_id"], lambda each: base64.b64decode(each["log"]["payload"])
+        )
 
 
 class SplunkBench(HttpBench):
@@ -97,8 +98,8 @@ class SplunkBench(HttpBench):
         return splunk.Config(url=self.url, token_file=secret_file(self.directory, "the-token"))
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
-        for each in map(orjson.loads, posted.body.splitlines()):
-            yield each["source"], int(each["event"])
+        events = map(orjson.loads, posted.body.splitlines())
+        yield from items(events, lambda each: each.get("source"), lambda each: each["event"])
 
 
 class LokiBench(HttpBench):
@@ -111,8 +112,8 @@ class LokiBench(HttpBench):
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
         for stream in posted.json["streams"]:
-            for _, line, _ in stream["values"]:
-                yield stream["stream"]["source_id"], int(line)
+            source = stream["stream"].get("source_id")
+            yield from items(stream["values"], lambda _, source=source: source, lambda value: value[1])
 
     def taken(self) -> Answer:
         return Answer(204)
@@ -129,8 +130,8 @@ class DatadogBench(HttpBench):
         )
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
-        for each in posted.json:
-            yield each["service"], int(each["message"])
+        logs = posted.json if isinstance(posted.json, list) else []  # else metrics
+        yield from items(logs, lambda each: each.get("service"), lambda each: each["message"])
 
 
 class ElasticsearchBench(PostBench):
@@ -163,7 +164,7 @@ class ElasticsearchBench(PostBench):
 
     async def received(self) -> list[Item]:
         by_time = sorted(self._documents.values(), key=lambda document: str(document["@timestamp"]))
-        return [(document["source_id"], int(document["message"])) for document in by_time]
+        return items(by_time, lambda each: each["source_id"], lambda each: each["message"])
 
 
 BENCHES: tuple[type[Bench], ...] = (WebhookBench, SplunkBench, LokiBench, DatadogBench, ElasticsearchBench)

@@ -21,7 +21,7 @@ from nozzles.http_sink import HttpSettings
 from nozzles.prometheus.service import open_exporter
 from nozzles.sdk import Batch, NozzleKind, Write
 from tests.contracts.benches_http import HttpBench
-from tests.contracts.nozzle_contract import Bench, Item
+from tests.contracts.nozzle_contract import SOURCES, Bench, Item, items
 from tests.contracts.relayed import RelayedBench
 from tests.fakes.http_receiver import HttpReceiver, Said
 from tests.fakes.http_receiver import Posted as Received
@@ -67,7 +67,7 @@ class OpentsdbTelnetBench(RelayedBench):
             await stream.send_all(b"net.opentsdb.tools 2.4.1 built at revision 0\nBuilt on 2021/09/03\n")
             return
         _put, _name, _time, total, *tags = words
-        self._items.append((dict(tag.split("=") for tag in tags)["source_id"], int(total)))
+        self._items += items([dict(tag.split("=") for tag in tags)], lambda each: each["source_id"], lambda _: total)
 
     @property
     def settings(self) -> opentsdb.Config:
@@ -92,8 +92,7 @@ class OpentsdbHttpBench(HttpBench):
         return counted(source, n)
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
-        for point in posted.json:
-            yield point["tags"]["source_id"], point["value"]
+        yield from items(posted.json, lambda point: point["tags"]["source_id"], lambda point: point["value"])
 
 
 class OtlpGrpcBench(RelayedBench):
@@ -126,7 +125,11 @@ class OtlpGrpcBench(RelayedBench):
         self._collector.failures = []
 
     async def received(self) -> list[Item]:
-        return [(_source_of(record.attributes), int(record.body.string_value)) for record in self._collector.logs]
+        return items(
+            self._collector.logs,
+            lambda each: _source_of(each.attributes),
+            lambda each: each.body.string_value,
+        )
 
 
 class OtlpHttpBench(HttpBench):
@@ -141,10 +144,10 @@ class OtlpHttpBench(HttpBench):
         return counted(source, n)
 
     def items_of(self, posted: Posted) -> Iterator[Item]:
-        for resource in ExportMetricsServiceRequest.FromString(posted.body).resource_metrics:
-            for metric in resource.scope_metrics[0].metrics:
-                [point] = metric.sum.data_points
-                yield _source_of(point.attributes), point.as_int
+        if posted.path == "/v1/metrics":
+            for resource in ExportMetricsServiceRequest.FromString(posted.body).resource_metrics:
+                points = [point for metric in resource.scope_metrics[0].metrics for point in metric.sum.data_points]
+                yield from items(points, lambda point: _source_of(point.attributes), lambda point: point.as_int)
 
 
 def _source_of(attributes: Any) -> str:
@@ -198,9 +201,10 @@ def _samples(request: bytes) -> Iterator[Item]:
     """Read a `prometheus.WriteRequest`; the time of a sample, in ms, is one more than its number."""
     for series in _values(request, 1):
         labels = {_values(label, 1)[0]: _values(label, 2)[0] for label in _values(series, 1)}
-        for sample in _values(series, 2):
+        source = labels.get(b"source_id", b"").decode()
+        for sample in _values(series, 2) if source in SOURCES else ():
             [time] = _values(sample, 2)
-            yield labels[b"source_id"].decode(), time[0] - 1
+            yield source, time[0] - 1
 
 
 @asynccontextmanager

@@ -17,10 +17,11 @@ To put a kind under the contract, write a `Bench`: a class whose instance is one
             ...
 
 `received` gives (source_id, n) of each envelope: `numbered` makes them, each a log whose payload is `n` in decimals. A
-kind that takes no logs overrides `numbered`. What a sink can suffer is said by overriding `refusing`, `denying`,
-`slow`, `stopped` and `unheard`, context managers within which it suffers so; those that are not overridden are not
-tried. A sink on a TCP port has most of them from `relayed.RelayedBench`. Where some envelopes have no form, `formless`
-is one of them. Then add the class to `BENCHES` in one of `benches_*.py`.
+kind that takes no logs overrides `numbered`. What is of none of the `SOURCES` is hostile, and left out: `items` helps.
+What a sink can suffer is said by overriding `refusing`, `denying`, `slow`, `stopped` and `unheard`, context managers
+within which it suffers so; those that are not overridden are not tried. A sink on a TCP port has most of them from
+`relayed.RelayedBench`. Where some envelopes have no form, `formless` is one of them. Then add the class to `BENCHES` in
+one of `benches_*.py`.
 
 `deliver` is the runner's retrying in ten lines. The runner itself is tested elsewhere.
 """
@@ -28,17 +29,20 @@ is one of them. Then add the class to `BENCHES` in one of `benches_*.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, TypeVar
 
 import trio
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from nozzles.sdk import Batch, NozzleKind, SinkRefused, SinkUnavailable, Write
+from tests.contracts.hostile import HOSTILE
 
 Item: TypeAlias = tuple[str, int]
+Thing = TypeVar("Thing")
+
 SOURCES = ("api", "router", "worker")
 _WITHIN_S = 30.0
 _PAUSE_S = 0.01
@@ -95,6 +99,13 @@ class Bench(ABC):
     def can(cls, what: str) -> bool:
         """Say whether the bench has something of its own for what is optional."""
         return getattr(cls, what) is not getattr(Bench, what)
+
+
+def items(
+    things: Iterable[Thing], source: Callable[[Thing], object], number: Callable[[Thing], str | bytes | float]
+) -> list[Item]:
+    """Read what is in a sink, but for what is not of `SOURCES`."""
+    return [(name, int(number(thing))) for thing in things for name in SOURCES if source(thing) == name]
 
 
 class Failures:
@@ -216,6 +227,22 @@ async def skips_what_has_no_form(bench: Bench) -> None:
         assert_delivered(await bench.received(), range(5), bench.kind)
     assert (batch.skipped, batch.refused) == (2, {})
     assert (only.skipped, only.refused) == (1, {})
+
+
+async def survives_hostile_envelopes(bench: Bench) -> None:
+    """What is hostile is delivered, skipped or refused, and harms nothing that is in a batch with it or comes later."""
+    async with bench.running():
+        first, second = batches_of(bench, range(10), size=5 * len(SOURCES))
+        parts = [EnvelopeBatch(batch=part).SerializeToString() for part in (HOSTILE[::2], HOSTILE[1::2])]
+        batch = Batch(parts[0] + first.data + parts[1], first.count + len(HOSTILE), first.id)
+        with trio.fail_after(_WITHIN_S):
+            async with bench.kind.open(bench.settings) as write:
+                await write(batch)
+                await write(second)
+
+        assert_delivered(await bench.received(), range(10), bench.kind)
+    assert batch.skipped + sum(batch.refused.values()) <= len(HOSTILE)
+    assert (second.skipped, second.refused) == (0, {})
 
 
 async def waits_for_a_slow_sink(bench: Bench) -> None:

@@ -27,7 +27,9 @@ def items_of(lines: bytes) -> list[Item]:
     """Read lines of JSON; whatever does not end in a newline fails."""
     assert lines == b"" or lines.endswith(b"\n")
     envelopes = [orjson.loads(line) for line in lines.splitlines()]
-    return [(each["source_id"], int(base64.b64decode(each["log"]["payload"]))) for each in envelopes]
+    return contract.items(
+        envelopes, lambda each: each["source_id"], lambda each: base64.b64decode(each["log"]["payload"])
+    )
 
 
 class FileBench(Bench):
@@ -144,6 +146,11 @@ async def test_may_write_the_same_batch_again(bench: type[Bench], tmp_path: Path
 @every_kind
 async def test_leaves_cleanly_when_cancelled(bench: type[Bench], tmp_path: Path) -> None:
     await contract.leaves_cleanly_when_cancelled(bench(tmp_path))
+
+
+@every_kind
+async def test_survives_hostile_envelopes(bench: type[Bench], tmp_path: Path) -> None:
+    await contract.survives_hostile_envelopes(bench(tmp_path))
 
 
 @those_that_can("formless")

@@ -17,14 +17,15 @@ LINES = 100_000
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
-    """Agents, Dopplers and an adapter that trusts the installation's own authority."""
+    """An agent, an adapter that trusts the installation's own authority, and one Doppler: two would share the lines."""
     data_dir = tmp_path_factory.mktemp("system") / "data"
     config = data_dir.with_name("standpipe.toml")
     config.write_text(
         f'[syslog_adapter]\nfile_interval_s = 0.2\nwriting.trusted_ca_file = "{data_dir}/certs/ca.crt"\n'
         "diode_capacity = 200000\ndiode_bytes = 134217728\n"
     )
-    with up(data_dir, "--config", str(config), "--only", "metron,doppler,syslog_adapter") as system:
+    only = ("--only", "metron,doppler,syslog_adapter", "--dopplers", "1")
+    with up(data_dir, "--config", str(config), *only) as system:
         yield system
 
 

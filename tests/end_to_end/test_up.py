@@ -22,7 +22,10 @@ import pytest
 
 from tests.end_to_end.systems import PATIENCE_S, STANDPIPE, RunningUp, eventually, is_alive, session_of, up
 
-LISTENING = ("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller", "log_cache-0")
+LISTENING = (
+    *("doppler-0", "doppler-1", "metron", "reverse_log_proxy", "traffic_controller"),
+    *("log_cache-0", "event_store"),
+)
 COMPONENTS = (*LISTENING, "syslog_adapter-0")
 """All of them: the last has no port of its own, but those of its doors."""
 DOORS = (
@@ -96,6 +99,13 @@ def test_without_a_log_cache_the_others_are_there(data_dir: Path) -> None:
         without = [name for name in (*LISTENING, *DOORS) if not name.startswith("log_cache")]
         assert [name for name in sorted(system.endpoints) if not name.endswith(".admin")] == sorted(without)
         assert system.end() == 0
+
+
+def test_without_an_event_store_the_others_are_there(data_dir: Path) -> None:
+    with up(data_dir, "--no-event-store", "--only", "doppler,event_store") as system:
+        assert sorted(system.endpoints) == ["doppler-0", "doppler-0.admin", "doppler-1", "doppler-1.admin"]
+        assert system.end() == 0
+    assert not (data_dir / "events").exists()
 
 
 def test_two_log_caches_know_each_other(data_dir: Path) -> None:

@@ -1,5 +1,6 @@
 """A syslog adapter at a real doppler, with plain syslog servers behind its drains."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ from plumbing.lifecycle import Ports
 from plumbing.tls import client_context
 from syslog_adapter.config import Config
 from syslog_adapter.service import serve
+from tests.contracts.hostile import HOSTILE
 from tests.fakes.capi_drains import FakeCapiDrains
-from tests.running import accounts, eventually, metric, readers_at, running, serving, tls_settings
+from tests.running import (
+    accounts,
+    dial,
+    eventually,
+    metric,
+    readers_at,
+    running,
+    send_over,
+    serving,
+    tls_settings,
+)
 from tests.running_adapter import SyslogServer, bind, running_adapter, send, syslog_server
 
 
@@ -38,6 +50,31 @@ async def test_the_lines_of_a_bound_app_arrive_once_and_in_order(certs_dir: Path
     assert server.connections == 1
     assert (books["dopplers"]["received"], books["dopplers"]["skipped"]) == (201, 1)
     assert books["drains"]["received"] == 200
+
+
+async def test_what_is_hostile_is_sent_whole_or_skipped_and_harms_no_other(certs_dir: Path, tmp_path: Path) -> None:
+    async with running("doppler", certs_dir) as doppler, syslog_server() as server:
+        bind(tmp_path / "b.json", ("", server.url("?drain-data=all")))
+        async with running_adapter(certs_dir, doppler, bindings_file=tmp_path / "b.json") as adapter:
+            with dial(doppler["listen"], certs_dir, "doppler") as channel:
+                for envelope in HOSTILE:
+                    await send_over(channel, envelope)
+            await send(doppler, certs_dir, "app", "the last one")
+            await eventually(ends_with(server, b"] the last one\n"))
+            drains = (await accounts(adapter, certs_dir))["drains"]
+
+    assert all(re.match(rb"<14>1 [!-~]+ - [!-~]{1,48} \[[!-~]{0,126}\] - ", each) for each in server.messages)
+    assert all(each.endswith(b"\n") for each in server.messages)
+    typed = sum(each.WhichOneof("message") is not None for each in HOSTILE)
+    assert drains["received"] == drains["delivered"] + drains["skipped"] == typed + 1
+    assert drains["delivered"] >= typed // 2
+
+
+def ends_with(server: SyslogServer, end: bytes) -> Any:
+    async def it_does() -> bool:
+        return bool(server.messages) and server.messages[-1].endswith(end)
+
+    return it_does
 
 
 async def test_nothing_is_read_until_there_is_a_drain(certs_dir: Path, tmp_path: Path) -> None:

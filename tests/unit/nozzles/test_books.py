@@ -9,17 +9,31 @@ from nozzles.runner.delivery import DeliveryCounts
 
 
 def backlog(**numbers: int) -> Any:
-    names = ("received", "recovered", "delivered", "refused", "skipped", "dropped", "corrupt", "held", "on_disk")
+    names = (
+        "received",
+        "recovered",
+        "delivered",
+        "refused",
+        "skipped",
+        "dropped",
+        "corrupt",
+        "held",
+        "on_disk",
+        "unsafe",
+    )
     return SimpleNamespace(**{name: numbers.get(name, 0) for name in names})
 
 
 def test_what_makes_a_batch_yet_is_held() -> None:
     books = account(
-        "s", SimpleNamespace(received=12), backlog(received=7, delivered=4, held=3, on_disk=2), DeliveryCounts()
+        "s",
+        SimpleNamespace(received=12),
+        backlog(received=7, delivered=4, held=3, on_disk=2, unsafe=1),
+        DeliveryCounts(),
     )  # type: ignore[arg-type]
 
     assert (books.received, books.delivered, books.held, books.balance) == (12, 4, 8, 0)
-    assert books.on_disk == 2
+    assert (books.on_disk, books.unconfirmed) == (2, 6)
 
 
 def test_what_was_recovered_was_received_and_every_drop_has_its_reason() -> None:

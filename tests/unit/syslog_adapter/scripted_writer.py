@@ -25,6 +25,7 @@ class OtherSide:
         self.texts: list[str] = []
         self.up = True
         self.poison = "nothing is"
+        self.writes = 0
         self.opened = 0
         self.open = 0
 
@@ -42,6 +43,7 @@ class OtherSide:
     async def write(self, batch: bytes) -> Written:
         """Take lines, up to the one it never takes; of what is bare nothing is sent."""
         await trio.lowlevel.checkpoint()
+        self.writes += 1
         if not self.up:
             raise DrainUnavailable("refused")
         lines = texts(batch)

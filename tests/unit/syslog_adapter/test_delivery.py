@@ -1,5 +1,6 @@
 """What becomes of what is in hand: joined lines, tries without end, and batches that wait for their turn."""
 
+import itertools
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -56,6 +57,30 @@ async def test_what_is_not_to_be_given_up_is_tried_for_ever(nursery: trio.Nurser
     other.up = True
     await trio.sleep(MOST_WAIT_S)
     assert other.texts == ["1"]
+
+
+async def test_a_drain_may_ask_for_more_time_than_the_schedule(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    asked, tried = [7.0, 0.25, 0.0], list[float]()
+
+    class Busy:
+        async def write(self, batch: bytes) -> Written:
+            tried.append(trio.current_time())
+            raise DrainUnavailable("answers 429", retry_after_s=asked.pop(0) if asked else 0.0)
+
+    @asynccontextmanager
+    async def open_writer(*_: Any) -> Any:
+        yield Busy()
+
+    queue = MemoryQueue(100, 10_000)
+    shared = DrainSettings(open_writer=open_writer, waits=three_waits, spawn=nursery.start_soon)
+    queue.put(lines("1"), 1)
+    await queue.serve(delivery("https://drain", queue, shared).deliver)
+
+    waits = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert waits == [pytest.approx(7.0), pytest.approx(1.0), pytest.approx(1.0)]
+    assert queue.held == 0
 
 
 class Crowded:

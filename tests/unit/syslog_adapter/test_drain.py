@@ -13,6 +13,7 @@ from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain import Drain
+from syslog_adapter.inbox import Together
 from syslog_adapter.writers import Written
 from tests.unit.syslog_adapter.lines import LOG, counter, lines, of
 from tests.unit.syslog_adapter.scripted_writer import OtherSide, settings
@@ -111,6 +112,23 @@ async def test_a_batch_of_https_batch_is_lost_together(nursery: trio.Nursery, au
     await trio.sleep(3.5)
 
     assert one.account("").dropped["retries_exhausted"] == 2
+
+
+async def test_lines_wait_for_each_other_where_many_go_together(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    batch, other = OtherSide(), OtherSide()
+    together = {"batches": Together(linger_s=1.0)}
+    drains = [
+        drain(batch, nursery, "https-batch://drain.example", **together),
+        drain(other, nursery, "https://drain.example", **together),
+    ]
+    for text in "1234":
+        for one in drains:
+            offer(one, text)
+        await trio.sleep(0.3)
+    assert (batch.texts, batch.writes) == (["1", "2", "3", "4"], 1)
+    assert (other.texts, other.writes) == (["1", "2", "3", "4"], 4)
 
 
 async def test_what_was_sent_before_a_failure_is_not_sent_again(

@@ -2,14 +2,15 @@ import trio
 
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain import Drain
-from syslog_adapter.status import status_of
+from syslog_adapter.status import status_of, status_of_rejected
 from tests.unit.syslog_adapter.scripted_writer import OtherSide, settings
 
 
 async def test_a_drain_is_described_without_its_secrets(nursery: trio.Nursery) -> None:
     drain = Drain(Binding(url="https://u:secret@a.example/x?secret", source_id="app"), settings(OtherSide(), nursery))
 
-    assert status_of(drain, trio.current_time()) == {
+    described = status_of(drain, trio.current_time())
+    assert described == {
         "url": "https://a.example/x",
         "source_id": "app",
         "state": "idle",
@@ -22,3 +23,7 @@ async def test_a_drain_is_described_without_its_secrets(nursery: trio.Nursery) -
         "held": 0,
         "on_disk": 0,
     }
+
+    rejected = status_of_rejected(drain.binding, "no such host")
+    assert rejected == {**described, "state": "rejected", "last_error": "no such host"}
+    assert list(rejected) == list(described)

@@ -2,15 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nozzles.http_sink import HttpRefused, HttpSettings, open_http
-from nozzles.http_sink.sink import MAX_ANSWER_BYTES, retry_after_s
+from nozzles.http_sink.sink import MAX_ANSWER_BYTES
 from nozzles.sdk import SinkDenied, SinkUnavailable
 from tests.fakes.http_sink_server import Answer, HttpSinkServer, http_sink_server, secret_file
 from tests.fakes.https_server import HttpsServer, Reply
@@ -174,23 +173,3 @@ async def test_tls_trusts_the_ca_of_the_settings_alone(certs_dir: Path, other_ce
         server.close()
 
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "wait_s"),
-    [
-        ("0", 0),
-        ("12", 12),
-        ("-3", 0),
-        ("1e9", 300),
-        ("inf", 300),
-        ("nan", None),
-        ("", None),
-        ("soon", None),
-        (format_datetime(NOW + timedelta(seconds=30), usegmt=True), 30),
-        (format_datetime(NOW - timedelta(seconds=30), usegmt=True), 0),
-        (format_datetime(NOW + timedelta(days=30), usegmt=True), 300),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str, wait_s: float | None) -> None:
-    assert retry_after_s(header, NOW) == wait_s

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nozzles.config import Config, make_config
-from nozzles.runner.batcher import Piece
-from nozzles.runner.crossing import Crossing
 from nozzles.sdk import NozzleKind
 from plumbing.config import Section
+from plumbing.gathering.batcher import Piece
+from plumbing.gathering.crossing import Crossing
 from plumbing.tls import TlsFiles
 
 

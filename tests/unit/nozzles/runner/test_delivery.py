@@ -19,7 +19,7 @@ from nozzles.sdk import Batch, SinkDenied, SinkRefused, SinkUnavailable, Write
 from plumbing.config import ConfigError
 from plumbing.grpc_client import Backoff
 from plumbing.tls import TlsError
-from tests.unit.nozzles.runner.arrivals import logs, texts
+from tests.unit.plumbing.gathering.arrivals import logs, texts
 
 
 @dataclass

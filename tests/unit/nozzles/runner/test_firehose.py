@@ -16,8 +16,8 @@ from nozzles.runner.firehose import FirehoseSource
 from plumbing import websocket_reader
 from plumbing.config import ConfigError
 from tests.fakes.firehose import Servers, close, hang_on, messages, receive_request, refuse, says
-from tests.unit.nozzles.runner.arrivals import texts
 from tests.unit.nozzles.runner.sources import next_piece, settings
+from tests.unit.plumbing.gathering.arrivals import texts
 
 
 def log(text: str) -> bytes:

@@ -5,20 +5,20 @@ from pathlib import Path
 from envelope.kinds import Kind
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
 from envelope.selectors import parse_request
-from nozzles.runner.source import DopplerSource
+from nozzles.runner.source import make_doppler_source
 from plumbing.island import open_island
 from plumbing.subscription import check
-from tests.unit.nozzles.runner.arrivals import arrival, logs, texts
 from tests.unit.nozzles.runner.sources import next_piece, settings
+from tests.unit.plumbing.gathering.arrivals import arrival, logs, texts
 
 FILTER = {"types": ["log", "event"], "sources": ["a"], "exclude_sources": ["b"]}
 
 
 async def test_what_selectors_can_say_the_dopplers_are_asked_for(certs_dir: Path) -> None:
     async with open_island() as island:
-        source = DopplerSource(settings(certs_dir, filter=FILTER, deterministic_name="one"), island, None)
+        source = make_doppler_source(settings(certs_dir, filter=FILTER, deterministic_name="one"), island, None)
 
-    request = parse_request(source._request)
+    request = parse_request(source.request)
     assert (request.shard_id, request.deterministic_name, request.preferred_tags) == ("nozzle-relay", "one", True)
     assert {(each.kind, each.source) for each in request.interests} == {(Kind.LOG, b"a"), (Kind.EVENT, b"a")}
 
@@ -26,7 +26,7 @@ async def test_what_selectors_can_say_the_dopplers_are_asked_for(certs_dir: Path
 async def test_the_rest_is_filtered_and_transformed(certs_dir: Path) -> None:
     config = settings(certs_dir, filter=FILTER, transforms=[{"step": "add_tags", "tags": {"seen": "yes"}}])
     async with open_island() as island:
-        source = DopplerSource(config, island, None)
+        source = make_doppler_source(config, island, None)
         for source_id in ("a", "b"):
             await island.run(source.intake.take, check(arrival(logs("1", "2", source_id=source_id))))
         kept, left_out = await next_piece(source.crossing), await next_piece(source.crossing)
@@ -39,7 +39,7 @@ async def test_the_rest_is_filtered_and_transformed(certs_dir: Path) -> None:
 
 async def test_nothing_is_let_in_any_more_once_stopped(certs_dir: Path) -> None:
     async with open_island() as island:
-        source = DopplerSource(settings(certs_dir), island, None)
+        source = make_doppler_source(settings(certs_dir), island, None)
         await source.stop()
         await island.run(source.intake.take, check(arrival(logs("1"))))
         assert (source.crossing.take(), (await source.account()).received) == (None, 0)
@@ -48,7 +48,7 @@ async def test_nothing_is_let_in_any_more_once_stopped(certs_dir: Path) -> None:
 
 async def test_what_came_before_is_known_again(certs_dir: Path) -> None:
     async with open_island() as island:
-        source = DopplerSource(settings(certs_dir), island, [])
+        source = make_doppler_source(settings(certs_dir), island, [])
         for _ in range(2):
             source.connections.connects += 1
             await island.run(source.intake.take, check(arrival(logs("1"))))

@@ -33,7 +33,9 @@ def test_its_entry_point_names_the_module(tmp_path: Path) -> None:
     assert 'my_nozzle = "my_nozzle:kind"' in text
 
 
-@pytest.mark.parametrize("name", ["", "My", "a/b", "../x", "1st", "a--b", "x" * 41])
+@pytest.mark.parametrize(
+    "name", ["", "My", "a/b", "../x", "1st", "a--b", "x" * 41, "class", "json", "nozzles", "json-lines"]
+)
 def test_a_name_that_makes_no_module_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(CommandFailed, match="no name for a nozzle"):
         write_skeleton(name, tmp_path)

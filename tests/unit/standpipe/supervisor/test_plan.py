@@ -40,6 +40,7 @@ def test_by_default_everything_listens_where_the_manual_says() -> None:
         "reverse_log_proxy": ("127.0.0.1:8090", "127.0.0.1:14822"),
         "log_cache-0": ("127.0.0.1:8080", "127.0.0.1:14823"),
         "syslog_adapter-0": ("", "127.0.0.1:14824"),
+        "event_store": ("127.0.0.1:8085", "127.0.0.1:14826"),
     }
 
 
@@ -142,7 +143,7 @@ def test_there_may_be_no_log_cache() -> None:
 
 def test_the_traffic_controller_asks_the_log_cache_there_is() -> None:
     started = {"log_cache-0": "a:1", "log_cache-0.rest": "127.0.0.1:4711"}
-    controller, proxy, _ = (plan := _plan()).dialling(plan.others, started)
+    controller, proxy, *_ = (plan := _plan()).dialling(plan.others, started)
     assert "--log-cache-url=https://127.0.0.1:4711" in controller.flags
     assert not any("log-cache" in flag for flag in proxy.flags)
     told = _plan(traffic_controller={"log_cache_url": "https://far"})
@@ -158,7 +159,7 @@ def test_doppler_addresses_that_were_set_are_left_alone() -> None:
 
 def test_readers_report_to_the_agent_there_is_unless_told_of_another() -> None:
     plan = _plan(traffic_controller={"agent_address": "far:1"})
-    controller, proxy, _ = plan.dialling(plan.others, {"metron": "a:3458"})
+    controller, proxy, *_ = plan.dialling(plan.others, {"metron": "a:3458"})
     assert "--agent-address=a:3458" in proxy.flags
     assert not any("agent-address" in flag for flag in controller.flags)
     assert not any("agent-address" in flag for each in plan.dialling(plan.others, {}) for flag in each.flags)
@@ -268,3 +269,15 @@ def test_adapters_share_the_drains_of_the_data_directory() -> None:
         _flags(plan, "syslog_adapter-1")
     )
     assert "syslog_adapter-0" not in _listens(_plan(UpSettings(syslog_adapters=0)))
+
+
+def test_the_events_are_in_the_data_directory_unless_told_otherwise() -> None:
+    assert "--data-dir=/data/events" in _flags(_plan(), "event_store")
+    assert not any(
+        flag.startswith("--data-dir") for flag in _flags(_plan(event_store={"data_dir": "/e"}), "event_store")
+    )
+
+
+def test_there_may_be_no_event_store() -> None:
+    assert "event_store" not in _listens(_plan(UpSettings(event_store=False)))
+    assert _listens(_plan(UpSettings(event_store=False, only=("event_store",)))) == {}

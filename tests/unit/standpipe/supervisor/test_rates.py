@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from standpipe.supervisor.rates import Flow, Meter, Rates, flow_of
 
 
@@ -43,7 +45,7 @@ def test_what_nozzles_and_adapters_hold_and_drop_counts_and_parts_of_it_do_not_a
     part = {**sink, "kind": "part"}
     cache = _account("store", 100, 0, held=100)
 
-    assert flow_of(_book("a", sink, part, part, cache)) == Flow(dropped=1, held=5, on_disk=3)
+    assert flow_of(_book("a", sink, part, part, cache)) == Flow(dropped=1, held=5, outlives=3)
 
 
 def test_what_is_on_disk_does_not_die_with_a_component() -> None:
@@ -53,6 +55,17 @@ def test_what_is_on_disk_does_not_die_with_a_component() -> None:
     meter.note("nozzles.mine", "nozzles", _book("b", _account("sink", 5, 0, held=5)))
 
     assert meter.rates(1.0) == Rates(0.0, 0.0, dropped=1, held=5)
+
+
+@pytest.mark.parametrize(("outside", "dropped"), [(0, 1), (10, 4)])
+def test_what_a_dead_nozzle_had_not_confirmed_comes_again_unless_strangers_sent_it(outside: int, dropped: int) -> None:
+    meter = Meter()
+    reader = {**_account("reader", 10, 10), "outside": outside}
+    sink = {**_account("sink", 10, 4, held=6), "on_disk": 2, "unconfirmed": 3}
+    meter.note("nozzles.mine", "nozzles", _book("a", reader, sink))
+    meter.note("nozzles.mine", "nozzles", _book("b"))
+
+    assert meter.rates(1.0).dropped == dropped
 
 
 def test_rates_are_those_since_the_last_time() -> None:

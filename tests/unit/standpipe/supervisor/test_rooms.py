@@ -1,6 +1,7 @@
 from typing import Any
 
 import doppler
+import event_store
 import log_cache
 import metron
 import reverse_log_proxy
@@ -19,6 +20,7 @@ CONFIGS: dict[str, Any] = {
     "log_cache": log_cache.Config,
     "syslog_adapter": syslog_adapter.Config,
     "nozzles": NozzleConfig,
+    "event_store": event_store.Config,
 }
 
 

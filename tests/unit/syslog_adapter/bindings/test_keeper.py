@@ -78,6 +78,22 @@ async def test_an_app_is_told_once_what_is_wrong() -> None:
     assert kept.tables == []
 
 
+async def test_what_is_no_drain_is_known_with_the_reason() -> None:
+    bad, sixth = Binding(url="ftp://u:secret@one", source_id="app"), Binding(url="syslog://two:9", source_id="app")
+    five = [Binding(url=f"syslog://one:{port}", source_id="app") for port in range(1, 6)]
+    said = Said("a", *five, sixth, bad)
+    kept = Kept(said)
+    await kept.keeper.refresh()
+    assert kept.keeper.left_out == {
+        bad: "Invalid Scheme for syslog drain url ftp://one",
+        sixth: "Beyond the 5 drains that a source may have",
+    }
+
+    said.bindings = (*five[:4], sixth)
+    await kept.keeper.refresh()
+    assert kept.keeper.left_out == {}
+
+
 async def test_a_name_server_that_fails_takes_no_drain_away() -> None:
     kept = Kept(Said("a", ONE))
     await kept.keeper.refresh()
@@ -95,6 +111,7 @@ async def test_a_name_that_is_there_later_is_found_later() -> None:
     for kept.at in (0.0, 1.0, REMEMBERED_S + 1, REMEMBERED_S + 2):
         await kept.keeper.refresh()
     assert len(kept.told) == 1
+    assert kept.keeper.left_out == {ONE: "Cannot resolve ip address for syslog drain with url syslog://one:514"}
 
     kept.known, kept.at = {"one"}, 3 * REMEMBERED_S
     await kept.keeper.refresh()

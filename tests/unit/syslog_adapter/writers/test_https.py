@@ -7,6 +7,7 @@ import pytest
 
 from envelope.pb.loggregator_v2_pb2 import Envelope
 from syslog_adapter.drain_url import parse_drain_url
+from syslog_adapter.retry import MOST_RETRY_AFTER_S
 from syslog_adapter.writers import DrainUnavailable, Written, open_writer
 from tests.strategies import batch_of
 from tests.unit.syslog_adapter.writers.drains import (
@@ -57,6 +58,26 @@ async def test_any_other_answer_says_to_send_it_again_and_what_follows(answer: b
     assert (caught.value.done, caught.value.written) == (3, Written(1, 1, 1))
 
 
+@pytest.mark.parametrize("scheme", ["https", "https-batch"])
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [
+        (b"429 Slow down\r\nRetry-After: 7", 7.0),
+        (b"503 Later\r\nRetry-After: 100000", MOST_RETRY_AFTER_S),
+        (b"429 Slow down\r\nRetry-After: soon", 0.0),
+        (b"500 No\r\nRetry-After: 7", 0.0),
+    ],
+)
+async def test_a_drain_may_say_when_to_come_again(answer: bytes, wait_s: float, scheme: str, certs_dir: Path) -> None:
+    async with https_drain(tls_server(certs_dir)) as drain:
+        drain.answers[:] = [answer]
+        async with open_writer(url(drain, scheme), binding(certs_dir), settings()) as writer:
+            with pytest.raises(DrainUnavailable) as caught:
+                await writer.write(lines("one"))
+
+    assert caught.value.retry_after_s == wait_s
+
+
 async def test_a_gauge_is_done_once_all_its_messages_are_taken(certs_dir: Path) -> None:
     gauge = batch_of(Envelope(gauge={"metrics": {"a": {}, "b": {}}}))
 
@@ -84,5 +105,5 @@ async def test_a_drain_that_does_not_answer_is_unavailable(certs_dir: Path) -> N
     async with https_drain(tls_server(certs_dir)) as drain:
         nobody = url(drain, "https")
     async with open_writer(nobody, binding(certs_dir), settings()) as writer:
-        with pytest.raises(DrainUnavailable):
+        with pytest.raises(DrainUnavailable, match=r"^Connection refused$"):
             await writer.write(lines("one"))

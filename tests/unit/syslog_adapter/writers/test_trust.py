@@ -28,6 +28,14 @@ def test_the_system_s_authorities_are_trusted_and_those_of_settings_and_binding(
     assert bare.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
+def test_an_authority_may_be_named_in_any_language(certs_dir: Path) -> None:
+    commented = "# Größe\n" + (certs_dir / "ca.crt").read_text()
+
+    context = drain_context(parse_drain_url("syslog-tls://a"), Binding(url="", ca=commented), WriterSettings())
+
+    assert len(context.get_ca_certs()) >= 1
+
+
 def test_strict_internal_leaves_the_suites_of_the_components() -> None:
     def suites(url: str) -> set[str]:
         context = drain_context(parse_drain_url(url), Binding(url=""), WriterSettings())

@@ -47,6 +47,12 @@ def test_the_reason_is_told_by_the_first_cause_with_words() -> None:
     wordless.__cause__ = OSError(111, "Connection refused")
 
     assert reason_of(wordless) == "Connection refused"
+    several = OSError("all attempts to connect to drain:514 failed")
+    first = OSError(111, "Error connecting to ('192.0.2.1', 514): Connection refused")
+    first.__cause__ = OSError(111, "Connection refused")
+    several.__cause__ = ExceptionGroup("", [first, OSError(113, "No route to host")])
+    assert reason_of(several) == reason_of(RuntimeError(several)) == "Connection refused"
+    assert reason_of(OSError("in its own words")) == "in its own words"
     assert reason_of(ValueError("a\nb")) == "a b"
     assert reason_of(TimeoutError()) == "TimeoutError"
     assert reason_of(trio.BrokenResourceError()) == "the connection broke"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from nozzles.runner.batcher import Piece
+from plumbing.gathering.batcher import Piece
 from plumbing.ledger import Account
 from plumbing.subscription import Checked, FedCounts
 
@@ -20,7 +20,7 @@ Step: TypeAlias = Callable[[bytes, int], tuple[bytes, int]]
 
 
 class Over(Protocol):
-    """Where pieces go: `nozzles.runner.crossing.Crossing`."""
+    """Where pieces go: `plumbing.gathering.crossing.Crossing`."""
 
     async def room(self) -> None:
         """Wait until there is room for one more."""
@@ -30,7 +30,7 @@ class Over(Protocol):
 
 
 class Recognises(Protocol):
-    """Whatever knows envelopes again: `nozzles.runner.recognise.Memory`."""
+    """Whatever knows envelopes again: `plumbing.gathering.recognise.Memory`."""
 
     def new_part(self, batch: bytes, count: int) -> tuple[bytes, int, bytes]:
         """Return what of an admitted batch did not come before, how many that is, and the marks of those."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import trio
 import trio.testing
 
-from nozzles.runner.crossing import Crossing, Here
+from plumbing.gathering.crossing import Crossing, Here
 from plumbing.island import open_island
 
 COUNT = 3000

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nozzles.runner import recognise
-from nozzles.runner.recognise import Memory, split
-from tests.unit.nozzles.runner.arrivals import logs, texts
+from plumbing.gathering import recognise
+from plumbing.gathering.recognise import Memory, split
+from tests.unit.plumbing.gathering.arrivals import logs, texts
 
 
 class Streams:

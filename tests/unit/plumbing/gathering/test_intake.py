@@ -5,11 +5,11 @@ import asyncio
 from envelope import kernel
 from envelope.framing import frame
 from envelope.kinds import Kind
-from nozzles.runner.batcher import Piece
-from nozzles.runner.intake import Intake, Step
 from plumbing.egress_client import Arrival
+from plumbing.gathering.batcher import Piece
+from plumbing.gathering.intake import Intake, Step
 from plumbing.subscription import check
-from tests.unit.nozzles.runner.arrivals import arrival, logs, texts
+from tests.unit.plumbing.gathering.arrivals import arrival, logs, texts
 
 BAD = frame(b"\xff")
 

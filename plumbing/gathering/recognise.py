@@ -1,8 +1,8 @@
-"""Know envelopes again that a Doppler sends a second time, for kinds that deliver exactly once.
+"""Know envelopes again that a Doppler sends a second time, for whoever is to have each of them once.
 
 A Doppler repeats what was not confirmed when its stream broke, or when this process was killed: the same envelopes in
 the same order, joined into messages as it pleases. Those that are on disk already must not be written again. So each
-envelope leaves a mark of 8 bytes (xxh3_64) with the batch it is kept in; marks of what is delivered go to a journal.
+envelope leaves a mark of 8 bytes (xxh3_64) with the batch it is kept in, and the last are known at the next start.
 Repetitions come only after a stream was opened, and only then, and only among what came before, they are looked for:
 elsewhere twins are twins.
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nozzles.runner.confirmations import Confirmations, confirm_all
 from plumbing.egress_client import Arrival
-from tests.unit.nozzles.runner.arrivals import arrival
+from plumbing.gathering.confirmations import Confirmations, confirm_all
+from tests.unit.plumbing.gathering.arrivals import arrival
 
 
 @given(order=st.permutations(range(6)))

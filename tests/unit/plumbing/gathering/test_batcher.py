@@ -5,8 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nozzles.runner.batcher import Batcher, Piece
-from tests.unit.nozzles.runner.arrivals import arrival
+from plumbing.gathering.batcher import Batcher, Piece
+from tests.unit.plumbing.gathering.arrivals import arrival
 
 sizes = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 30)), max_size=50)
 

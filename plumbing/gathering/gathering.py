@@ -12,12 +12,12 @@ from typing import Protocol
 
 import trio
 
-from nozzles.runner.batcher import Batcher, Bundle, Piece
-from nozzles.runner.confirmations import Confirmations
+from plumbing.gathering.batcher import Batcher, Bundle, Piece
+from plumbing.gathering.confirmations import Confirmations
 
 
 class Source(Protocol):
-    """Where pieces come from: `nozzles.runner.crossing.Crossing`."""
+    """Where pieces come from: `plumbing.gathering.crossing.Crossing`."""
 
     async def wait(self) -> None:
         """Return once there may be some."""

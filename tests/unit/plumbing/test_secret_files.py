@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nozzles.secret_files import MOST_BYTES, check_private, read_secret
 from plumbing.config import ConfigError
+from plumbing.secret_files import MOST_BYTES, check_private, read_secret
 
 
 def private(path: Path, content: bytes, mode: int = 0o600) -> Path:

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock
 
-from nozzles.runner.batcher import Batcher, Piece
-from nozzles.runner.confirmations import Confirmations, confirm_all
-from nozzles.runner.gathering import Gathering
-from tests.unit.nozzles.runner.arrivals import arrival, logs, texts
+from plumbing.gathering.batcher import Batcher, Piece
+from plumbing.gathering.confirmations import Confirmations, confirm_all
+from plumbing.gathering.gathering import Gathering
+from tests.unit.plumbing.gathering.arrivals import arrival, logs, texts
 
 
 class Source:
