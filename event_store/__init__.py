@@ -1,1 +1,6 @@
-"""The event store: everything the firehose carried, kept in columns on disk and searchable."""
+"""An event store: keeps everything the firehose carried, in columns on disk, to be searched."""
+
+from event_store.config import Config
+from event_store.service import serve
+
+__all__ = ["Config", "serve"]

@@ -1,0 +1,115 @@
+"""The events of a store that are in segments, in the order in which they came: what is sent elsewhere is read here.
+
+Places (`seq`) are the events' own, so it does not matter which segments hold them, nor that they are compacted
+meanwhile. What has no event at its place was removed by retention, is set aside as damaged, or was never there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from event_store.model import FIELD, TAG
+from event_store.storage import Segment, Snapshot, schema, segments
+from event_store.storage.crypto import Keyring
+from event_store.storage.errors import StoreMissing
+from event_store.storage.manifest import load
+from event_store.storage.segments import SegmentDamaged
+
+_READ_AHEAD = 1  # row groups, and files: as much as two of them is in memory beside what was asked for
+
+
+class Sealed:
+    """Reads what is in segments, from the store itself or from a reader of it. From one thread at a time."""
+
+    def __init__(self, folder: Path, snapshot: Callable[[], Snapshot], keys: Keyring | None = None) -> None:
+        self._folder = folder
+        self._snapshot = snapshot
+        self._keys = keys
+        self._sound: set[str] = set()
+
+    def store(self) -> tuple[str, int]:
+        """Say which store it is, whatever its folder is called, and the place up to which it ever had segments.
+
+        StoreMissing if there is none.
+        """
+        manifest = load(self._folder)
+        if manifest is None:
+            raise StoreMissing(f"there is no store in {self._folder}")
+        return f"{manifest.id:016x}", manifest.flushed
+
+    def end(self) -> int:
+        """Return a place before which no event is that is not in a segment."""
+        snapshot = self._snapshot()
+        if snapshot.hot:
+            return int(snapshot.hot[0].column("seq")[0].as_py())
+        return max((segment.max_seq + 1 for segment in snapshot.segments), default=0)
+
+    def cut(self, start: int, end: int, *, most_rows: int, most_bytes: int) -> int:
+        """Say up to which place, `end` at most, events from `start` on may be read at once: by rows, and by memory."""
+        overlapping = _overlapping(self._snapshot().segments, start, min(end, start + most_rows))
+        if not overlapping:
+            later = [one.min_seq for one in self._snapshot().segments if start < one.min_seq < end]
+            return min(later, default=end)  # nothing is there
+        widest = max(self._row_bytes(segment) for segment in overlapping)
+        return min(end, start + max(1, min(most_rows, int(most_bytes / widest))))
+
+    def read(self, start: int, end: int) -> pa.Table:
+        """Read the events at these places, in order of them. SegmentDamaged if a segment cannot be read."""
+        snapshot = self._snapshot()
+        while True:
+            try:
+                return self._read(snapshot, start, end)
+            except (OSError, pa.ArrowException, SegmentDamaged) as error:
+                now = self._snapshot()
+                if now.version == snapshot.version:
+                    raise SegmentDamaged(f"events {start} to {end} cannot be read: {error}") from error
+                snapshot = now  # a segment was replaced meanwhile
+
+    def _read(self, snapshot: Snapshot, start: int, end: int) -> pa.Table:
+        place = pc.field("seq")
+        wanted = (place >= start) & (place < end)
+        batches: list[pa.RecordBatch] = []
+        self._sound.intersection_update(segment.file for segment in snapshot.segments)
+        for segment in _overlapping(snapshot.segments, start, end):
+            self._check(segment)
+            found = self._open(segment).scanner(
+                filter=wanted, batch_readahead=_READ_AHEAD, fragment_readahead=_READ_AHEAD
+            )
+            batches += [batch for batch in found.to_batches() if batch.num_rows]
+        if not batches:
+            return pa.table({"seq": pa.array([], pa.int64())})
+        return schema.joined(batches).unify_dictionaries().sort_by("seq")
+
+    def _check(self, segment: Segment) -> None:
+        """Read all of a segment, once: nobody elsewhere would see that a bit of it has turned over."""
+        if segment.file not in self._sound:
+            segments.verify(self._folder, segment)
+            self._sound.add(segment.file)
+
+    def _open(self, segment: Segment) -> ds.Dataset:
+        return segments.dataset(self._folder, segment, self._keys)
+
+    def _row_bytes(self, segment: Segment) -> float:
+        """Estimate what an event of a segment takes in memory, from what its columns take before compression."""
+        try:
+            parts = [part.metadata for part in self._open(segment).get_fragments()]
+        except (OSError, pa.ArrowException):  # whoever reads it sees whether it is gone or damaged
+            return 1.0
+        size = sum(part.row_group(group).total_byte_size for part in parts for group in range(part.num_row_groups))
+        return float(max(1, size)) / max(1, segment.rows)
+
+
+def columns_to_add(events: pa.Table, known: Collection[str], most: int) -> list[str]:
+    """Choose the tags and fields that get a column elsewhere, the fullest first: `most` with those that are `known`."""
+    new = [name for name in events.column_names if name.startswith((TAG, FIELD)) and name not in known]
+    room = most - sum(name.startswith((TAG, FIELD)) for name in known)
+    return sorted(new, key=lambda name: (events[name].null_count, name))[: max(0, room)]
+
+
+def _overlapping(every: Iterable[Segment], start: int, end: int) -> list[Segment]:
+    return [segment for segment in every if segment.min_seq < end and segment.max_seq >= start]
