@@ -30,7 +30,8 @@ demo: $(SETUP) ## watch this machine's own logs and metrics come through for hal
 test: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests
+test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests, those on ClickHouse's engine too
+	$(BIN)/python -m pip install -q -c constraints.txt --group engines
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(SETUP) check-proto ## format, lint, types, imports, generated code, unit tests
@@ -72,7 +73,7 @@ $(SETUP): $(BIN)/python pyproject.toml setup.py constraints.txt $(KERNEL)
 	$(BIN)/python -m pip install -q -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt --group dev
 	@rm -f envelope/_compiled.c envelope/_compiled.*.so
-	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[kafka,nats,otlp,prometheus]"
+	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[delta,kafka,nats,otlp,prometheus]"
 	@$(BIN)/python -c 'from envelope import kernel; print("the kernel that runs:", kernel.ACTIVE)'
 	@mkdir -p $(@D) && touch $@
 

@@ -14,7 +14,20 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from benchmarks import ceiling, datagrams, drains, event_store, idle, latency, log_cache, nozzles, pipeline, soak, spool
+from benchmarks import (
+    ceiling,
+    datagrams,
+    drains,
+    event_store,
+    event_store_queries,
+    idle,
+    latency,
+    log_cache,
+    nozzles,
+    pipeline,
+    soak,
+    spool,
+)
 from benchmarks.options import Options
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import RESULTS, Result, machine, print_functions, print_remarks, print_rows, write
@@ -50,6 +63,7 @@ CASES: Sequence[Case] = (
     *drains.PATHS,
     *spool.PATHS,
     *event_store.PATHS,
+    *event_store_queries.PATHS,
     *soak.PATHS,
 )
 

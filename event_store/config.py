@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from event_store.clickhouse.config import ClickHouseSettings
 from event_store.http.config import HttpSettings
 from event_store.storage import StorageSettings
 from plumbing.auth import AuthSettings
@@ -25,7 +26,7 @@ class QuerySettings(Section):
     """Rows that a query may answer with."""
 
     concurrent: PositiveInt = 4
-    """Queries at once; one more is answered 429."""
+    """Queries at once; one more waits for `http.queue_s`."""
 
 
 class Config(Settings, table="event_store"):
@@ -69,6 +70,9 @@ class Config(Settings, table="event_store"):
 
     auth: AuthSettings = AuthSettings()
     """Who decides who may read over it."""
+
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    """Where segments are shipped to, if anywhere."""
 
     agent_address: str = ""
     """The agent that this component's own metrics are sent through; empty means that they are not sent."""

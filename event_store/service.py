@@ -1,7 +1,8 @@
 """Wire one event store together: the firehose in, events on disk.
 
 In:    batches from every Doppler, one subscription; what is in the data directory from the last time.
-Out:   the data directory: each envelope once, as events; answers, live tails and a page over HTTPS.
+Out:   the data directory: each envelope once, as events; answers, live tails and a page over HTTPS; segments, shipped
+       to ClickHouse if there is one.
 Drops: what cannot be kept at all, counted. An arrival is confirmed when its events are on disk; until then, and while
        the disk is full, it stays with its Doppler.
 """
@@ -15,6 +16,8 @@ from typing import Any
 
 import trio
 
+from event_store.clickhouse.metrics import expose as expose_shipping
+from event_store.clickhouse.service import open_shipper_of
 from event_store.config import Config
 from event_store.http.metrics import expose as expose_http
 from event_store.http.service import Http
@@ -39,7 +42,12 @@ async def serve(
     """Store until `stop` is set, then what is held, within the grace; the rest stays with the Dopplers."""
     incarnation = Incarnation(config.name)
 
-    async with _open_store(config) as store, open_island() as island, trio.open_nursery() as background:
+    async with (
+        _open_store(config) as store,
+        open_shipper_of(store, config.clickhouse) as shipper,
+        open_island() as island,
+        trio.open_nursery() as background,
+    ):
         source = make_source(config, island, store.marks())
         http = Http(config, store) if config.http.enabled else None
         writer, upkeep = Writer(http.heard if http else store, parse_fields=config.parse_fields), Upkeep(store)
@@ -49,6 +57,9 @@ async def serve(
         expose(metrics, parts)
         if http:
             expose_http(metrics, http)
+        if shipper:
+            expose_shipping(metrics, shipper)
+            background.start_soon(shipper.run)
 
         async def books() -> dict[str, Any]:
             return incarnation.book([await source.account(), parts.account])

@@ -23,7 +23,11 @@ from standpipe.commands.log_meta import log_meta
 from standpipe.commands.nozzle import list_kinds, new, status
 from standpipe.commands.nozzle import run as run_nozzle
 from standpipe.commands.promql import promql
+from standpipe.commands.query import query
 from standpipe.commands.run import run
+from standpipe.commands.ship import export, ship
+from standpipe.commands.sql import sql
+from standpipe.commands.store import compact, stats, verify
 from standpipe.commands.tail import tail
 from standpipe.commands.token import create, list_tokens, revoke
 from standpipe.commands.top import top
@@ -149,6 +153,8 @@ _register(app, "run", run, "Send", context_settings={"allow_interspersed_args": 
 _register(app, "firehose", firehose, "Read")
 _register(app, "tail", tail, "Read")
 _register(app, "promql", promql, "Read")
+_register(app, "query", query, "Read")
+_register(app, "sql", sql, "Read")
 
 _register(app, "top", top, "Operate")
 _register(app, "log-meta", log_meta, "Operate")
@@ -170,6 +176,13 @@ _register(_drains, "list", list_drains)
 _register(_drains, "remove", remove)
 _register(_drains, "status", drain_status)
 _register(_drains, "test", send_test)
+
+_store = _group("store", "Operate", "See what the event store of this machine holds, and whether it is sound.")
+_register(_store, "stats", stats)
+_register(_store, "verify", verify)
+_register(_store, "compact", compact)
+_register(_store, "ship", ship)
+_register(_store, "export", export)
 
 _tokens = _group("token", "Operate", "Make, list and revoke the tokens that readers present.")
 _register(_tokens, "create", create)

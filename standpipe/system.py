@@ -23,6 +23,7 @@ from standpipe.errors import CommandFailed, NotRunning
 ENDPOINTS_FILE = "endpoints.json"
 CERTS_DIR = "certs"
 TOKENS_DIR = "tokens"
+EVENTS_DIR = "events"
 ADMIN_TOKEN = "admin"  # noqa: S105 - a file's name
 
 

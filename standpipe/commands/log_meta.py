@@ -12,8 +12,8 @@ import typer
 
 from standpipe.options import Address, Ca, DataDir, Json, Token
 from standpipe.printing import columns
+from standpipe.reading.https_client import making_sense
 from standpipe.reading.log_cache import LogCache, explained, open_log_cache
-from standpipe.reading.log_cache_answers import making_sense
 from standpipe.reading.session import run_until_interrupted
 from standpipe.reading.show import safe
 from standpipe.reading.source_meta import Order, SourceMeta, in_order, measured, parse_meta

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from standpipe.options import Address, Ca, DataDir, Token
 from standpipe.reading.envelope_printer import palette_for
+from standpipe.reading.https_client import making_sense
 from standpipe.reading.log_cache import explained, open_log_cache
-from standpipe.reading.log_cache_answers import making_sense
 from standpipe.reading.session import notice, run_until_interrupted
 from standpipe.reading.show import PLAIN
 from standpipe.reading.show_promql import Series, in_csv, in_table, parse_result, plot

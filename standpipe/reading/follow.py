@@ -16,8 +16,9 @@ import trio
 
 from plumbing.grpc_client import Backoff
 from standpipe.errors import NotRunning
+from standpipe.reading.https_client import ServerError, ServerUnavailable
 from standpipe.reading.log_cache import NAME, LogCache, open_log_cache
-from standpipe.reading.log_cache_answers import Envelope, LogCacheError, LogCacheUnavailable, Page
+from standpipe.reading.log_cache_answers import Envelope, Page
 from standpipe.reading.newest import Place, Wanted, repeated_from, without
 from standpipe.system import System
 from standpipe.units import count_text
@@ -33,7 +34,7 @@ async def follow(
 ) -> AsyncGenerator[Sequence[Envelope], None]:
     """Yield what arrives behind `place`, for ever; a lost connection is followed by another, with a notice.
 
-    Raises the `LogCacheError` that has no hope of being better the next time.
+    Raises the `ServerError` that has no hope of being better the next time.
     """
     backoff = Backoff(rng, first_s=FIRST_WAIT_S, most_s=MOST_WAIT_S)
     noticed = False
@@ -48,7 +49,7 @@ async def follow(
                         notice(_missed(wanted.source, page.missed))
                     if page.envelopes:
                         yield page.envelopes
-        except LogCacheError as error:
+        except ServerError as error:
             if not error.retry:
                 raise
             if not noticed:
@@ -66,7 +67,7 @@ def _found(find: Callable[[], System]) -> System:
         system = find()
         system.address(NAME)
     except NotRunning as error:
-        raise LogCacheUnavailable(str(error)) from error
+        raise ServerUnavailable(str(error)) from error
     return system
 
 

@@ -7,49 +7,37 @@ Drops: nothing; an answer that is too large is asked for again, half as much.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import cast
 from urllib.parse import quote
 
 import httpx
 import orjson
 import trio
 
-from plumbing.reasons import reason
-from plumbing.tls import TlsError, client_context
-from standpipe.errors import AccessDenied, CommandFailed, NotRunning
-from standpipe.reading.log_cache_answers import (
-    MAX_PAGE,
+from standpipe.errors import AccessDenied, CommandFailed
+from standpipe.reading import https_client
+from standpipe.reading.https_client import (
+    ANSWER_S,
+    CONNECT_S,
+    SILENCE_S,
     TOO_LARGE,
-    LogCacheError,
-    LogCacheNotTrusted,
-    LogCacheRefused,
-    LogCacheUnavailable,
-    NoEventStream,
-    Page,
+    ServerRefused,
+    body_of,
+    check,
+    closing,
     making_sense,
-    page_of,
-    page_of_event,
-    words_of,
+    open_client,
+    translated,
 )
+from standpipe.reading.log_cache_answers import MAX_PAGE, NoEventStream, Page, page_of, page_of_event
 from standpipe.reading.server_sent_events import EventParser
 from standpipe.system import System
 
 NAME = "log_cache.rest"
-MAX_ANSWER_BYTES = 256 << 20
-ANSWER_S = 60.0
-"""For a whole answer; a query may take the server ten seconds, and the way here may be slow."""
-CONNECT_S = 10.0
-SILENCE_S = 30.0
-"""A stream without a byte for so long is dead: the server sends a comment every ten seconds."""
 
 _EVENT_STREAM = "text/event-stream"
 _HIDDEN = 404  # whoever may not know that a source is there
-_DENIED = (401, 403)
-_LATER = (429, 502, 503, 504)
-_CHUNK_BYTES = 256 << 10
 
 
 class LogCache:
@@ -66,7 +54,7 @@ class LogCache:
             asked = min(limit, self._page)
             try:
                 response, content = await self._get(_read_path(source), {**query, "limit": str(asked)})
-            except LogCacheRefused as error:
+            except ServerRefused as error:
                 if error.status != TOO_LARGE or asked == 1:
                     raise
                 self._page = asked // 2
@@ -82,17 +70,17 @@ class LogCache:
         """
         headers = {"Accept": _EVENT_STREAM, "Accept-Encoding": "identity"}
         timeout = httpx.Timeout(CONNECT_S, read=SILENCE_S)
-        with _translated():
+        with translated():
             request = self._client.build_request(
                 "GET", _read_path(source), params=query, headers=headers, timeout=timeout, extensions=self._extensions
             )
             response = await self._client.send(request, stream=True)
         try:
-            await _check(response)
+            await check(response)
             if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
                 raise NoEventStream("the log cache has no stream of events")
             yield Page()
-            async with _closing(response.aiter_raw()) as chunks, aclosing(_pages(chunks)) as pages:
+            async with closing(response.aiter_raw()) as chunks, aclosing(_pages(chunks)) as pages:
                 async for page in pages:
                     yield page
         finally:
@@ -105,86 +93,40 @@ class LogCache:
         return content
 
     async def _get(self, path: str, query: Mapping[str, str | Sequence[str]]) -> tuple[httpx.Response, bytes]:
-        with _translated(), trio.fail_after(ANSWER_S):
+        with translated(), trio.fail_after(ANSWER_S):
             async with self._client.stream("GET", path, params=query, extensions=self._extensions) as response:
-                await _check(response)
-                return response, await _body(response)
+                await check(response)
+                return response, await body_of(response)
 
 
 @asynccontextmanager
 async def open_log_cache(system: System) -> AsyncIterator[LogCache]:
     """Give a client of a system's log cache, for the time of the block; nothing has been dialled yet."""
-    context = _context(system)
-    headers = {"Authorization": f"bearer {system.token()}"}
-    async with httpx.AsyncClient(
-        base_url=f"https://{system.address(NAME)}",
-        verify=context,
-        trust_env=False,
-        timeout=httpx.Timeout(CONNECT_S, read=ANSWER_S),
-        headers=headers,
-    ) as client:
+    async with open_client(system, NAME) as client:
         yield LogCache(client, system.server_name(NAME))
 
 
 @contextmanager
 def explained(system: System) -> Iterator[None]:
     """Turn what a log cache did not do into the error of a command."""
-    where = f"{NAME} at {system.address(NAME)}"
     try:
-        yield
-    except LogCacheRefused as error:
-        if error.status == _HIDDEN:
-            raise AccessDenied(f"{where}: no such source, or no access to it with this token (HTTP 404)") from error
-        if error.status in _DENIED:
-            raise AccessDenied(f"{where} refused: {error}") from error
-        kind = NotRunning if error.status in _LATER else CommandFailed
-        raise kind(f"{where} refused: {error}") from error
-    except LogCacheNotTrusted as error:
-        raise NotRunning(f"{where} is not to be trusted: {error}") from error
-    except LogCacheError as error:
-        raise system.unreachable(NAME, error) from error
-
-
-def _context(system: System) -> ssl.SSLContext:
-    try:
-        return client_context(system.ca)
-    except TlsError as error:
-        raise CommandFailed(str(error)) from error
+        with https_client.explained(system, NAME):
+            yield
+    except CommandFailed as error:
+        if isinstance(refused := error.__cause__, ServerRefused) and refused.status == _HIDDEN:
+            where = f"{NAME} at {system.address(NAME)}"
+            raise AccessDenied(f"{where}: no such source, or no access to it with this token (HTTP 404)") from refused
+        raise
 
 
 def _read_path(source: str) -> str:
     return f"/api/v1/read/{quote(source, safe='')}"
 
 
-async def _check(response: httpx.Response) -> None:
-    """Raise `LogCacheRefused` for anything but a 200, in the server's own words."""
-    if response.status_code == httpx.codes.OK:
-        return
-    with _translated():
-        body = await _body(response)
-    status = response.status_code
-    raise LogCacheRefused(status, words_of(body) or httpx.codes.get_reason_phrase(status))
-
-
-async def _body(response: httpx.Response) -> bytes:
-    content = bytearray()
-    async with _closing(response.aiter_bytes(_CHUNK_BYTES)) as chunks:
-        async for chunk in chunks:
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                raise LogCacheRefused(TOO_LARGE, f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB")
-    return bytes(content)
-
-
-def _closing(chunks: AsyncIterator[bytes]) -> aclosing[AsyncGenerator[bytes, None]]:
-    """Close a generator of httpx's, which calls them by less than they are."""
-    return aclosing(cast("AsyncGenerator[bytes, None]", chunks))
-
-
 async def _pages(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Page, None]:
     parser = EventParser()
     while True:
-        with _translated(), making_sense():
+        with translated(), making_sense():
             try:
                 events = parser.feed(await anext(chunks))
             except StopAsyncIteration:
@@ -194,26 +136,3 @@ async def _pages(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[Page, No
             yield page
         if parser.last_id:
             yield Page(cursor=parser.last_id)  # what was passed over is behind the reader too
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what httpx raises into errors of ours."""
-    try:
-        yield
-    except trio.TooSlowError:
-        raise LogCacheUnavailable(f"no answer within {ANSWER_S:g} s") from None
-    except httpx.TimeoutException as error:
-        raise LogCacheUnavailable("nothing was heard for too long") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        if _is_of_certificates(error):
-            raise LogCacheNotTrusted(reason(error)) from error
-        raise LogCacheUnavailable(reason(error)) from error
-
-
-def _is_of_certificates(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -5,47 +5,21 @@ Ours and an original one answer a read alike; the headers that lead on in order 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from standpipe.reading.https_client import ServerError
+
 MAX_PAGE = 1000
 """The most envelopes that one read may ask for."""
-TOO_LARGE = 429
-"""The status that says: ask for less."""
 EARLIEST, LATEST = -(1 << 63), (1 << 63) - 1
 """The bounds of all times, in nanoseconds since 1970."""
 
 
-class LogCacheError(Exception):
-    """The log cache did not give what it was asked for; `retry` tells whether it may do so later."""
-
-    retry = True
-
-
-class LogCacheUnavailable(LogCacheError):
-    """It was not reached, or gave no answer that makes sense."""
-
-
-class LogCacheNotTrusted(LogCacheError):
-    """What answers there is not who it should be: its certificate does not prove it."""
-
-    retry = False
-
-
-class LogCacheRefused(LogCacheError):
-    """It answered, and refused."""
-
-    def __init__(self, status: int, answer: str) -> None:
-        super().__init__(f"{answer or 'no reason given'} (HTTP {status})")
-        self.status = status
-        self.retry = status >= 500 or status == TOO_LARGE
-
-
-class NoEventStream(LogCacheError):
+class NoEventStream(ServerError):
     """It answered, and not with a stream of events: it is a log cache that has none."""
 
     retry = False
@@ -103,21 +77,3 @@ def page_of(headers: Mapping[str, str], batch: Any, asked: int) -> Page:
 
 def _envelope(value: Mapping[str, Any]) -> Envelope:
     return Envelope(int(value.get("timestamp", 0)), orjson.dumps(value))
-
-
-@contextmanager
-def making_sense() -> Iterator[None]:
-    """Turn what comes of reading an answer of another form than expected into `LogCacheUnavailable`."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LogCacheUnavailable(f"an answer that makes no sense: {error}") from error
-
-
-def words_of(body: bytes) -> str:
-    """Find what an error says: `message` of the gateway's, `error` of Prometheus's, or all of the text."""
-    try:
-        fields = orjson.loads(body)
-        return str(fields.get("message") or fields["error"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return body[:1000].decode("utf-8", "replace").strip()

@@ -33,7 +33,7 @@ def has(system: RunningUp, source: str, count: int) -> bool:
     return found.returncode == 0 and json.loads(found.stdout)["rows"] == [[count]]
 
 
-def test_what_was_sent_is_found_and_counted(running: RunningUp) -> None:
+def test_what_was_sent_is_found_and_counted_and_a_wrong_query_says_where(running: RunningUp) -> None:
     emit(running, "shop", *[f"level={'error' if n % 4 == 0 else 'info'} order={n} took=5ms" for n in range(20)])
     assert eventually(lambda: has(running, "shop", 20))
 
@@ -43,21 +43,17 @@ def test_what_was_sent_is_found_and_counted(running: RunningUp) -> None:
     counted = run_command(running.data_dir, "query", "--csv", "source:shop | count by severity | sort severity")
     assert list(csv.reader(io.StringIO(counted.stdout))) == [["severity", "count"], ["error", "5"], ["info", "15"]]
 
+    failed = run_command(running.data_dir, "query", "source:shop | cuont")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "column 15, did you mean count?" in failed.stderr
+
     asked = "SELECT max(\"f_order$num\") AS most FROM events WHERE source_id = 'shop'"
     table = run_command(running.data_dir, "sql", asked)
     assert table.stdout.split() == ["most", "19"]
 
 
-def test_a_wrong_query_says_where(running: RunningUp) -> None:
-    failed = run_command(running.data_dir, "query", "source:shop | cuont")
-    assert (failed.returncode, failed.stdout) == (1, "")
-    assert "column 15" in failed.stderr
-    assert "did you mean count?" in failed.stderr
-
-
 def test_what_comes_is_followed_through_a_death_of_the_store(running: RunningUp) -> None:
     emit(running, "followed", "before")
-    assert eventually(lambda: has(running, "followed", 1))
     with running_command(running, "query", "-f", "--json", "source:followed") as following:
         assert eventually(lambda: "before" in following.output)
         emit(running, "followed", "one")

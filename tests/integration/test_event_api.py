@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from event_store.http.openapi import SCHEMAS
+from tests.fakes.event_answers import Question
 from tests.running import eventually
 from tests.running_event_api import EventApi, log, open_event_api
 
@@ -143,6 +144,29 @@ async def test_what_the_page_asks(api: EventApi) -> None:
     assert ("f_msg", "field") in known  # msg is the message
 
 
+async def test_the_fake_that_the_page_is_tested_with_answers_alike(api: EventApi) -> None:
+    await fill(api)
+    events = rows_of((await api.get("/api/query", query="type:log")).json())
+
+    async def both(path: str, **asked: str) -> tuple[Any, Any]:
+        question = Question(asked, events, time.time_ns())
+        answers = {"query": question.query_answer, "facets": question.facets, "timeseries": question.timeseries}
+        return (await api.get(f"/api/{path}", **asked)).json(), answers[path]()
+
+    for text in ("error type:log", "status >= 210 type:log", "error type:log | count by source_id"):
+        real, fake = await both("query", query=text)
+        assert (real["columns"], sorted(real["rows"])) == (fake["columns"], sorted(fake["rows"]))
+        assert real.keys() == fake.keys()
+        assert real["stats"].keys() == fake["stats"].keys()
+    real, fake = await both("facets", query="type:log", field="severity")
+    assert {name: real[name] for name in fake} == fake
+    real, fake = await both("timeseries", query="type:log", by="severity", buckets="10")
+    assert {each["name"]: sum(each["values"]) for each in real["series"]} == {
+        each["name"]: sum(each["values"]) for each in fake["series"]
+    }
+    assert fake.keys() == real.keys()
+
+
 async def test_sql_and_stats_are_for_administrators(api: EventApi) -> None:
     await fill(api)
 
@@ -170,6 +194,9 @@ async def test_others_see_their_sources_alone_whatever_they_write(api: EventApi)
     for query in ("", "source:web or source:db", "not source:db or true", "| top 9 source_id where source_id:*"):
         found = rows_of((await api.get("/api/query", mine, query=query)).json())
         assert {row["source_id"] for row in found} <= {"db"}
+    for token, hint in ((mine, ""), ("", " (did you mean status?)")):
+        wrong = (await api.get("/api/query", token, query="statsu:1")).json()
+        assert wrong["warnings"] == [f'no event has a field "statsu"{hint}']
     facets = (await api.get("/api/facets", mine, query="source:*", field="source_id")).json()
     assert (facets["values"], facets["total"]) == ([{"value": "db", "count": 15}], 15)
     over_time = (await api.get("/api/timeseries", mine, by="source_id")).json()
@@ -269,7 +296,8 @@ async def test_a_client_that_leaves_ends_its_query(api: EventApi) -> None:
 async def test_queries_beyond_the_limit_and_the_time_are_refused(certs_dir: Path, tmp_path: Path) -> None:
     endless = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3"
     limits = {"concurrent": 1, "seconds": 2.0}
-    async with open_event_api(certs_dir, tmp_path, query=limits) as api, trio.open_nursery() as nursery:
+    http = {"enabled": True, "queue_s": 0.01}
+    async with open_event_api(certs_dir, tmp_path, query=limits, http=http) as api, trio.open_nursery() as nursery:
         answers: list[Any] = []
 
         async def ask() -> None:

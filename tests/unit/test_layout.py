@@ -20,6 +20,8 @@ ROOMS = (
 DECLARATIONS = {"config.py", "errors.py", "kinds.py", "metrics.py", "options.py", "service.py"}
 """Files that declare and wire: whatever runs a component tests them."""
 EDGES = {
+    "event_store/http/answers.py": "tests/integration/test_event_api.py",
+    "event_store/http/search.py": "tests/integration/test_event_api.py",
     "log_cache/peer.py": "tests/integration/test_log_cache_cluster.py",
     "plumbing/egress_client.py": "tests/integration/test_feed_wire.py",
     "plumbing/egress_server.py": "tests/integration/test_doppler_wire.py",
@@ -38,6 +40,7 @@ OF_NO_ONE_MODULE = {
     "envelope/test_v2_to_v1_gauges.py",
     "envelope/test_v2_to_v1_tags_and_logs.py",
     "envelope/test_v2_to_v1_timers.py",
+    "event_store/clickhouse/test_against_chdb.py",
     "event_store/query/test_against_oracle.py",
     "log_cache/promql/test_against_oracle.py",
     "log_cache/test_query_answers.py",

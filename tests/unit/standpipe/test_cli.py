@@ -8,9 +8,10 @@ from standpipe.errors import AccessDenied, CommandFailed, NotRunning
 
 COMMANDS = [
     *(["up"], ["demo"], ["emit"], ["run"], ["firehose"], ["tail"], ["promql"], ["top"], ["ledger"], ["certs"]),
-    *(["log-meta"], ["version"]),
+    *(["log-meta"], ["query"], ["sql"], ["version"]),
     *(["nozzle"], ["nozzle", "list"], ["nozzle", "new"], ["nozzle", "run"], ["nozzle", "status"]),
     *(["drain"], ["drain", "add"], ["drain", "list"], ["drain", "remove"], ["drain", "status"], ["drain", "test"]),
+    *(["store"], ["store", "stats"], ["store", "verify"]),
     *(["token"], ["token", "create"], ["token", "list"], ["token", "revoke"]),
 ]
 

@@ -66,6 +66,30 @@ def test_a_url_that_is_no_drain_is_wrong_usage(tmp_path: Path, url: str) -> None
         drain.add("shop", url, data_dir=tmp_path)
 
 
+@pytest.mark.parametrize(("source", "hostname"), [("a b", ""), ("ünï", ""), ("shop", "my host"), ("shop", "h\n")])
+def test_what_no_message_can_say_is_wrong_usage(tmp_path: Path, source: str, hostname: str) -> None:
+    with pytest.raises(typer.BadParameter, match="printable ASCII"):
+        drain.add(source, URL, hostname, data_dir=tmp_path)
+    with pytest.raises(typer.BadParameter, match="printable ASCII"):
+        drain.send_test("syslog://127.0.0.1:9", source=source, hostname=hostname)
+
+
+def test_certificates_of_a_drain_are_bound_with_it(tmp_path: Path, certs_dir: Path) -> None:
+    ca, cert, key = (certs_dir / name for name in ("ca.crt", "client.crt", "client.key"))
+
+    drain.add("shop", URL, ca=ca, cert=cert, key=key, data_dir=tmp_path)
+
+    (bound,) = DrainStore(tmp_path).list()
+    assert (bound.ca, bound.cert, bound.key) == (ca.read_text(), cert.read_text(), key.read_text())
+    with pytest.raises(typer.BadParameter, match=f"failed to load certificate for {SHOWN}"):
+        drain.add("shop", URL, cert=cert, key=certs_dir / "doppler.key", data_dir=tmp_path)
+    with pytest.raises(typer.BadParameter, match=f"failed to load root ca for {SHOWN}"):
+        drain.add("shop", URL, ca=key, data_dir=tmp_path)
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    with pytest.raises(typer.BadParameter, match="bytes: not PEM"):
+        drain.add("shop", URL, ca=tmp_path / "bytes", data_dir=tmp_path)
+
+
 def test_an_empty_source_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="must not be empty"):
         drain.add("", URL, data_dir=tmp_path)
@@ -108,9 +132,10 @@ def test_every_adapter_is_asked_how_its_drains_fare(
 ) -> None:
     endpoints = {"syslog_adapter-0.cache": "a:1", "syslog_adapter-0.admin": "a:2", "syslog_adapter-1.cache": "a:3"}
     (tmp_path / "endpoints.json").write_text(json.dumps(endpoints))
-    answer = {"source_id": "", "url": "syslog://h", "state": "idle", "held": 0, "lag_s": 0.0, "lost": 0, "retried": 0}
+    answer = {"source_id": "", "url": "syslog://h", "state": "idle", "held": 9, "on_disk": 8, "lag_s": 0.0, "lost": 0}
     sent = {"syslog_adapter-0.cache": 4, "syslog_adapter-1.cache": 5}
-    monkeypatch.setattr(drain, "_ask", lambda _, name: [{**answer, "sent": sent[name], "last_error": "refused"}])
+    rest = {"retried": 0, "last_error": "refused"}
+    monkeypatch.setattr(drain, "_ask", lambda _, name: [{**answer, **rest, "sent": sent[name]}])
 
     drain.status(tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -118,9 +143,9 @@ def test_every_adapter_is_asked_how_its_drains_fare(
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
 
     assert [(each["adapter"], each["sent"]) for each in told] == [("syslog_adapter-0", 4), ("syslog_adapter-1", 5)]
-    assert [line[:5] for line in lines] == [
-        ["syslog_adapter-0", "*", "syslog://h", "idle", "4"],
-        ["syslog_adapter-1", "*", "syslog://h", "idle", "5"],
+    assert [line[:7] for line in lines] == [
+        ["syslog_adapter-0", "*", "syslog://h", "idle", "4", "9", "8"],
+        ["syslog_adapter-1", "*", "syslog://h", "idle", "5", "9", "8"],
     ]
 
 

@@ -12,8 +12,9 @@ from trio.testing import MockClock
 from standpipe.errors import NotRunning
 from standpipe.reading import follow as module
 from standpipe.reading.follow import LOOK_EVERY_S, follow
+from standpipe.reading.https_client import ServerRefused
 from standpipe.reading.log_cache import LogCache
-from standpipe.reading.log_cache_answers import LogCacheRefused, NoEventStream
+from standpipe.reading.log_cache_answers import NoEventStream
 from standpipe.reading.newest import Place, Wanted, newest
 from standpipe.system import System
 from tests.fakes.cursor_log_cache import CursorLogCache, counter, log
@@ -199,7 +200,7 @@ async def test_a_system_that_is_gone_may_come_back(
 async def test_a_token_that_is_no_longer_good_is_an_end(reader: Reader, autojump_clock: MockClock) -> None:
     place = await reader.newest(0)
     reader.fake.answers["/api/v1/read/shop"] = (404, b"")
-    with pytest.raises(LogCacheRefused):
+    with pytest.raises(ServerRefused):
         await reader.follow(place)
 
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from standpipe.errors import AccessDenied, CommandFailed, NotRunning
-from standpipe.reading import log_cache as module
+from standpipe.reading import https_client
+from standpipe.reading.https_client import ServerError, ServerNotTrusted, ServerRefused, ServerUnavailable
 from standpipe.reading.log_cache import LogCache, explained, open_log_cache
-from standpipe.reading.log_cache_answers import LogCacheError, LogCacheNotTrusted, LogCacheRefused, LogCacheUnavailable
 from standpipe.system import System
 from tests.fakes.cursor_log_cache import CursorLogCache, log
 from tests.fakes.https_server import HttpsServer, Reply
@@ -44,30 +44,30 @@ async def test_several_types_are_several_parameters() -> None:
 
 
 async def test_one_envelope_that_is_too_large_is_an_end() -> None:
-    with pytest.raises(LogCacheRefused, match="too large"):
+    with pytest.raises(ServerRefused, match="too large"):
         await _answers(429, b'{"code":8,"message":"too large"}').read("shop", {})
 
 
 async def test_an_answer_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1000)
-    with pytest.raises(LogCacheRefused, match="the answer has more than"):
+    monkeypatch.setattr(https_client, "MAX_ANSWER_BYTES", 1000)
+    with pytest.raises(ServerRefused, match="the answer has more than"):
         await _answers(200, b" " * 1001).ask("/api/v1/meta", {})
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}"])
 async def test_what_is_no_page_makes_no_sense(content: bytes) -> None:
-    with pytest.raises(LogCacheUnavailable, match="makes no sense"):
+    with pytest.raises(ServerUnavailable, match="makes no sense"):
         await _answers(200, content).read("shop", {})
 
 
 async def test_a_refusal_is_in_the_servers_words() -> None:
-    with pytest.raises(LogCacheRefused) as refused:
+    with pytest.raises(ServerRefused) as refused:
         await _answers(500, b'{"message":"limit (5000) must be 1000 or less"}').ask("/api/v1/query", {})
     assert str(refused.value) == "limit (5000) must be 1000 or less (HTTP 500)"
 
 
 async def test_a_refusal_without_words_has_those_of_its_status() -> None:
-    with pytest.raises(LogCacheRefused, match="Internal Server Error"):
+    with pytest.raises(ServerRefused, match="Internal Server Error"):
         await _answers(500).ask("/api/v1/query", {})
 
 
@@ -85,16 +85,16 @@ def system(certs_dir: Path, tmp_path: Path) -> System:
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (LogCacheRefused(404, "Not Found"), AccessDenied, "no such source, or no access to it with this token"),
-        (LogCacheRefused(401, "no token"), AccessDenied, "refused: no token (HTTP 401)"),
-        (LogCacheRefused(400, "bad"), CommandFailed, "refused: bad (HTTP 400)"),
-        (LogCacheRefused(503, "no more"), NotRunning, "refused: no more (HTTP 503)"),
-        (LogCacheUnavailable("Connection refused"), NotRunning, "does not answer: Connection refused"),
-        (LogCacheNotTrusted("its certificate: expired"), NotRunning, "not to be trusted: its certificate: expired"),
+        (ServerRefused(404, "Not Found"), AccessDenied, "no such source, or no access to it with this token"),
+        (ServerRefused(401, "no token"), AccessDenied, "refused: no token (HTTP 401)"),
+        (ServerRefused(400, "bad"), CommandFailed, "refused: bad (HTTP 400)"),
+        (ServerRefused(503, "no more"), NotRunning, "refused: no more (HTTP 503)"),
+        (ServerUnavailable("Connection refused"), NotRunning, "does not answer: Connection refused"),
+        (ServerNotTrusted("its certificate: expired"), NotRunning, "not to be trusted: its certificate: expired"),
     ],
 )
 def test_every_failure_has_its_exit_code_and_its_words(
-    system: System, error: LogCacheError, kind: type[CommandFailed], message: str
+    system: System, error: ServerError, kind: type[CommandFailed], message: str
 ) -> None:
     with pytest.raises(kind) as failure, explained(system):
         raise error
@@ -105,7 +105,7 @@ def test_every_failure_has_its_exit_code_and_its_words(
 
 async def test_nobody_there_is_no_answer(system: System) -> None:
     async with open_log_cache(system) as cache:
-        with pytest.raises(LogCacheUnavailable, match="Connection refused"):
+        with pytest.raises(ServerUnavailable, match="Connection refused"):
             await cache.ask("/api/v1/meta", {})
 
 
@@ -114,7 +114,7 @@ async def test_a_server_of_another_authority_is_not_trusted(system: System, othe
     try:
         elsewhere = replace(system, endpoints={"log_cache-0.rest": server.url.removeprefix("https://")})
         async with open_log_cache(elsewhere) as cache:
-            with pytest.raises(LogCacheNotTrusted, match="its certificate"):
+            with pytest.raises(ServerNotTrusted, match="its certificate"):
                 await cache.ask("/api/v1/meta", {})
     finally:
         server.close()

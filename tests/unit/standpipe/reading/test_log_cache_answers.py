@@ -5,14 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
+from standpipe.reading.https_client import ServerUnavailable, making_sense
 from standpipe.reading.log_cache_answers import (
     Envelope,
-    LogCacheRefused,
-    LogCacheUnavailable,
-    making_sense,
     page_of,
     page_of_event,
-    words_of,
 )
 from tests.fakes.cursor_log_cache import log
 
@@ -53,24 +50,5 @@ def test_an_event_of_another_kind_brings_nothing() -> None:
 
 @pytest.mark.parametrize("batch", [[5], [{"timestamp": "x"}], 5])
 def test_what_are_no_envelopes_makes_no_sense(batch: Any) -> None:
-    with pytest.raises(LogCacheUnavailable, match="makes no sense"), making_sense():
+    with pytest.raises(ServerUnavailable, match="makes no sense"), making_sense():
         page_of({}, batch, 10)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b'{"code":2,"message":"limit (5000) must be 1000 or less","details":[]}', "limit (5000) must be 1000 or less"),
-        (b'{"status":"error","errorType":"internal","error":"query timed out"}', "query timed out"),
-        (b"Metrics not available\n", "Metrics not available"),
-        (b"[]", "[]"),
-        (b"", ""),
-    ],
-)
-def test_the_words_of_a_refusal_are_found_in_whatever_form(content: bytes, words: str) -> None:
-    assert words_of(content) == words
-
-
-@pytest.mark.parametrize(("status", "retry"), [(400, False), (404, False), (429, True), (500, True), (503, True)])
-def test_what_was_refused_for_now_may_be_had_later(status: int, retry: bool) -> None:
-    assert LogCacheRefused(status, "").retry is retry

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from standpipe.reading import server_sent_events as module
-from standpipe.reading.log_cache import MAX_ANSWER_BYTES
+from standpipe.reading.https_client import MAX_ANSWER_BYTES
 from standpipe.reading.server_sent_events import Event, EventParser, EventTooLarge
 
 STREAM = (

@@ -1,0 +1,197 @@
+"""One query on its way: pass segments over, look for text, find the events of a list, then let SQL answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from event_store.engine.database import Connection
+from event_store.engine.listing import Best, Listing, listing_of
+from event_store.engine.patterns import necessary
+from event_store.engine.pruning import kept, with_sources_named
+from event_store.engine.result import Result, Stats
+from event_store.engine.scanning import Scanner, join
+from event_store.engine.source import Source, hot_table, show
+from event_store.engine.watch import Watch
+from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
+from event_store.query.compile import TABLE, compile_query
+from event_store.query.dialects import DUCKDB
+from event_store.query.syntax import And, Expr, Head, Limit, Query, Sort, Tail, Top
+from event_store.storage import Segment, Snapshot
+
+
+class Run:
+    """Answers one query, once."""
+
+    def __init__(self, snapshot: Snapshot, watch: Watch, connection: Connection, scanner: Scanner) -> None:
+        self._snapshot = snapshot
+        self._watch = watch
+        self._connection = connection
+        self._scanner = scanner
+        self._began = time.perf_counter()
+        self._looked_into: set[Segment] = set()
+        self._columns = snapshot.columns.union(FIXED)
+
+    def query(self, query: Query) -> Result:
+        """Answer a query of the language."""
+        filter_ = _whole_filter(query)
+        segments = kept(self._snapshot.segments, query.span, filter_)
+        patterns = necessary(filter_)
+        query = replace(query, filter=with_sources_named(query.filter, lambda: self._sources(segments)))
+        compiled = compile_query(query, self._snapshot.columns, DUCKDB, max_rows=self._watch.limits.rows + 1)
+        needed = self._mentioned(compiled.select)
+        listing = listing_of(query)
+        if listing is None:
+            source = self._narrowed(
+                segments, patterns, hot=self._hot(needed, patterns), total=_rows(segments) if patterns else 0
+            )
+        else:
+            source = self._listed(listing, segments, patterns)
+        table = self._answer(source, needed, compiled.sql)
+        is_events = all(isinstance(stage, Tail | Head | Limit | Sort) for stage in query.pipeline)
+        return self._result(table, compiled.warnings, is_events=is_events)
+
+    def sql(self, select: exp.Query) -> Result:
+        """Answer a SELECT that was checked."""
+        columns = {*self._columns, RAW_MESSAGE, OVERFLOW}
+        source = self._narrowed(self._snapshot.segments, frozenset(), hot=hot_table(self._snapshot, columns))
+        return self._result(self._answer(source, columns, select.sql(dialect="duckdb")), (), is_events=False)
+
+    def counts(self, query: Query, newest: int) -> tuple[pa.Table, Stats]:
+        """Count the values of each column, by its name, in the newest events that the query's filter lets through."""
+        sample = replace(query, pipeline=(Tail(newest),))
+        listing = listing_of(sample)
+        assert listing is not None, "a tail is a list"
+        segments = kept(self._snapshot.segments, query.span, query.filter)
+        source = self._listed(listing, segments, necessary(query.filter))
+        show(source, self._columns, self._connection)
+        return self._connection.select(_counting(self._columns)), self._stats()
+
+    def _sources(self, segments: Sequence[Segment]) -> frozenset[str] | None:
+        """Return all sources of these segments and of memory; None if they are not known."""
+        listed = [one.sources for one in segments if one.sources is not None]
+        if len(listed) < len(segments):
+            return None
+        held = (batch.column("source_id") for batch in self._snapshot.hot if "source_id" in batch.schema.names)
+        return frozenset().union(*listed, *(column.dictionary.drop_null().to_pylist() for column in held))
+
+    def _answer(self, source: Source, columns: Collection[str], statement: str) -> pa.Table:
+        show(source, columns, self._connection)
+        return self._connection.select(statement, self._watch.limits.rows)
+
+    def _mentioned(self, select: exp.Select) -> frozenset[str]:
+        return self._columns & {column.name for column in select.find_all(exp.Column)}
+
+    # --- what is read -------------------------------------------------------------------------------------------------
+
+    def _narrowed(
+        self, segments: Sequence[Segment], patterns: frozenset[str], *, hot: pa.Table | None = None, total: int = 0
+    ) -> Source:
+        """Choose the events of these segments whose text may match; `total` rows at most are looked at in this way."""
+        whole, partial, places = [], [], []
+        for segment in segments:
+            self._watch.check()
+            found = self._scanner.segment(self._snapshot, segment, patterns) if patterns else None
+            if found is None:
+                whole.append(segment)
+            elif len(found):
+                partial.append(segment)
+                places.append(found)
+            if segment not in self._looked_into:
+                self._looked_into.add(segment)
+                self._watch.advance(segment.rows, total)
+        chosen = join(places)
+        if chosen is None:
+            whole, partial = [*whole, *partial], []
+        return Source(snapshot=self._snapshot, whole=whole, partial=partial, chosen=chosen, hot=hot)
+
+    def _hot(self, columns: Iterable[str], patterns: frozenset[str]) -> pa.Table | None:
+        """Choose the events in memory whose text may match."""
+        table = hot_table(self._snapshot, {*columns, "message"})
+        return self._scanner.table(table, patterns) if table is not None else None
+
+    def _listed(self, listing: Listing, segments: Sequence[Segment], patterns: frozenset[str]) -> Source:
+        """Find the events of a list, and choose those alone."""
+        hot = self._hot(self._columns, patterns)
+        best = self._best(listing, segments, patterns, hot)
+        seqs = np.sort(best.seqs)
+        if hot is not None:
+            hot = hot.filter(pc.is_in(hot["seq"], pa.array(seqs)))
+        partial = [one for one in segments if seqs.searchsorted(one.min_seq) < seqs.searchsorted(one.max_seq + 1)]
+        return Source(snapshot=self._snapshot, partial=partial, chosen=seqs, hot=hot)
+
+    def _best(
+        self, listing: Listing, segments: Sequence[Segment], patterns: frozenset[str], hot: pa.Table | None
+    ) -> Best:
+        """Look where the events of a list most likely are, until nothing else can be among them."""
+        if listing.is_sorted:
+            return self._places(listing.query, self._narrowed(segments, patterns, hot=hot))
+        best = self._places(listing.query, Source(snapshot=self._snapshot, hot=hot))
+        glimpse = listing.glimpse(segments)
+        if glimpse is not None and not listing.is_settled(best, glimpse.segment):
+            source = self._narrowed([glimpse.segment], frozenset(), total=_rows(segments))
+            seen = best.with_more(self._places(glimpse.query, source), listing)
+            if glimpse.is_enough(seen, listing):
+                return seen
+        for step in listing.steps(segments):
+            if listing.is_settled(best, step[0]):
+                break
+            source = self._narrowed(step, patterns, total=_rows(segments))
+            best = best.with_more(self._places(listing.query, source), listing)
+        return best
+
+    def _places(self, query: Query, source: Source) -> Best:
+        """Ask for the times and places of events."""
+        if source.is_empty:
+            return Best.empty()
+        compiled = compile_query(query, self._snapshot.columns, DUCKDB)
+        show(source, self._mentioned(compiled.select), self._connection)
+        return Best.of(self._connection.select(compiled.sql))
+
+    # --- the answer ---------------------------------------------------------------------------------------------------
+
+    def _result(self, table: pa.Table, warnings: tuple[str, ...], *, is_events: bool) -> Result:
+        rows = self._watch.limits.rows
+        if table.num_rows > rows:
+            warnings += (f"the answer has more than {rows} rows, of which these are the first",)
+            table = table.slice(0, rows)
+        return Result(table=table, is_events=is_events, warnings=warnings, stats=self._stats())
+
+    def _stats(self) -> Stats:
+        hot = self._snapshot.hot
+        return Stats(
+            rows_scanned=_rows(self._looked_into) + sum(batch.num_rows for batch in hot),
+            bytes_scanned=sum(one.bytes for one in self._looked_into) + sum(batch.nbytes for batch in hot),
+            segments=len(self._looked_into),
+            segments_skipped=len(self._snapshot.segments) - len(self._looked_into),
+            elapsed=time.perf_counter() - self._began,
+        )
+
+
+def _whole_filter(query: Query) -> Expr:
+    """Return what an event has to meet to count."""
+    first = query.pipeline[0] if query.pipeline else None
+    return And((query.filter, first.where)) if isinstance(first, Top) else query.filter
+
+
+def _rows(segments: Iterable[Segment]) -> int:
+    return sum(segment.rows for segment in segments)
+
+
+def _counting(columns: frozenset[str]) -> str:
+    """Make a SELECT of `column` and `count`, those in the map of what has no column included."""
+    names = sorted(columns - {OVERFLOW})
+    counts = exp.select(
+        *(exp.alias_(exp.Count(this=exp.column(name, quoted=True)), name, quoted=True) for name in names)
+    )
+    turned = f'UNPIVOT ({counts.from_(TABLE).sql(dialect="duckdb")}) ON COLUMNS(*) INTO NAME "column" VALUE "count"'
+    if OVERFLOW not in columns:
+        return f"FROM ({turned})"
+    keys = f"SELECT unnest(map_keys({OVERFLOW})) AS k FROM {TABLE}"  # noqa: S608  # names of ours
+    return f"FROM ({turned}) UNION ALL SELECT k, count(*) FROM ({keys}) GROUP BY k"  # noqa: S608  # quoted by sqlglot

@@ -1,0 +1,191 @@
+"""Queries over segments and memory answer what they should, and look into no more than they need."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from event_store.engine import Engine, QueryFailed
+from event_store.model import RAW_MESSAGE
+from event_store.query.writing import format_query
+from event_store.storage import Snapshot, Store
+from event_store.storage.crypto import Keyring
+from event_store.storage.schema import arrow_type
+from tests.event_store_oracle import evaluate
+from tests.event_store_queries import Maker, makers, table_of
+from tests.unit.event_store.engine.conftest import FIRST, SECOND
+from tests.unit.event_store.engine.stores import asked, batch, rows, segment_of, snapshot_of
+from tests.unit.event_store.storage.events import SETTINGS, events
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("error | fields message", [("two Error",), ("three error",), ("five ERROR",)]),
+        ("error | tail 2 | fields message", [("three error",), ("five ERROR",)]),
+        ("/^tw/ | head 1 | fields seq", [(1,)]),
+        ("| tail 1 | fields seq,app", [(5, None)]),
+        ("| head 3 | count by app", [("api", 1), ("web", 1), (None, 1)]),
+        ("| count by app", [(None, 3), ("web", 2), ("api", 1)]),
+        ("status >= 500 | fields seq,status", [(2, 500.0)]),
+        ("| sort -message | limit 2 | fields message", [("two Error",), ("three error",)]),
+        ("severity:error | count", [(1,)]),
+        ("absent | count", [(0,)]),
+        ("absent | fields message", []),
+        ("| top 1 app where error", [("api", 1)]),
+        ("(one or /s[i]x/) | fields seq", [(0,), (5,)]),
+    ],
+)
+def test_answers_over_segments_and_memory(engine: Engine, snapshot: Snapshot, text: str, expected: list[Any]) -> None:
+    assert rows(engine.run(snapshot, asked(text))) == expected
+
+
+def test_answers_over_sealed_segments(tmp_path: Path) -> None:
+    keys = Keyring([b"k" * 32])
+    parts = [batch(0, FIRST), batch(2, SECOND)]
+    segments = tuple(segment_of(tmp_path, [part], keys=keys) for part in parts)
+    snapshot, engine = Snapshot(tmp_path, 1, segments, (), keys), Engine(tmp_path, threads=1)
+
+    def ask(text: str) -> list[tuple[Any, ...]]:
+        return rows(engine.run(snapshot, asked(text)))
+
+    assert ask("error | fields message") == [("two Error",), ("three error",)]
+    assert ask("status >= 500 or app:web | fields seq") == [(0,), (2,)]
+    assert ask("| count by app") == [(None, 2), ("api", 1), ("web", 1)]
+    assert engine.sql(snapshot, "SELECT count(*) FROM events WHERE time IS NOT NULL").table[0].to_pylist() == [4]
+    engine.close()
+
+
+@pytest.mark.parametrize("text", ["error", "| count by message", "| tail 1"])
+@pytest.mark.parametrize("kept_bytes", [0, 500])
+def test_a_segment_that_is_damaged_is_said_to_be(tmp_path: Path, text: str, kept_bytes: int) -> None:
+    snapshot = snapshot_of(tmp_path, FIRST)
+    with snapshot.path(snapshot.segments[0]).open("r+b") as file:
+        file.truncate(kept_bytes)
+    engine = Engine(tmp_path, threads=1)
+
+    with pytest.raises(QueryFailed, match="cannot be read: try again, then `standpipe store verify`"):
+        engine.run(snapshot, asked(text))
+    engine.close()
+
+
+def test_says_what_it_took_and_what_the_columns_hold(engine: Engine, snapshot: Snapshot) -> None:
+    result = engine.run(snapshot, asked("status:500 | fields time,status,nowhere"))
+
+    assert [(column.name, column.type.value) for column in result.columns[:2]] == [
+        ("time", "time"),
+        ("status", "number"),
+    ]
+    assert (result.stats.segments, result.stats.segments_skipped, result.stats.rows_scanned) == (1, 1, 4)
+    assert result.stats.bytes_scanned > snapshot.segments[1].bytes
+    assert "nowhere" in result.warnings[0]
+    assert not result.is_events
+
+
+def test_events_come_with_all_their_columns(engine: Engine, snapshot: Snapshot) -> None:
+    result = engine.run(snapshot, asked("two"))
+
+    assert result.is_events
+    (row,) = result.table.to_pylist()
+    assert (row["message"], row["t_app"], row["f_status$num"], row["source_id"]) == ("two Error", "api", None, "web")
+
+
+def test_a_sorted_list_is_of_segments_and_memory_alike(tmp_path: Path) -> None:
+    parts = [{"value": [float(value) for value in values]} for values in ([1, 9], [8, 2], [7, 3])]
+    snapshot = snapshot_of(tmp_path, *parts[:2], hot=parts[2:])
+    engine = Engine(tmp_path, threads=1)
+
+    assert rows(engine.run(snapshot, asked("| sort -value | limit 3 | fields value"))) == [(9,), (8,), (7,)]
+    assert rows(engine.run(snapshot, asked("| sort -value | tail 3 | fields value"))) == [(3,), (2,), (1,)]
+    assert rows(engine.run(snapshot, asked("word | sort value"))) == []
+    engine.close()
+
+
+def test_a_list_of_what_is_frequent_is_found_in_a_glimpse(tmp_path: Path) -> None:
+    numbers = range(64)
+    snapshot = snapshot_of(tmp_path, {"message": [f"at {number}" for number in numbers]})
+    engine = Engine(tmp_path, threads=1)
+
+    assert rows(engine.run(snapshot, asked("at | tail 3 | fields seq"))) == [(61,), (62,), (63,)]
+    assert rows(engine.run(snapshot, asked("at | tail 30 | fields seq"))) == [(seq,) for seq in range(34, 64)]
+    assert rows(engine.run(snapshot, asked('"at 1" | tail 3 | fields seq'))) == [(17,), (18,), (19,)]
+    engine.close()
+
+
+def test_a_list_looks_into_no_more_segments_than_it_needs(engine: Engine, snapshot: Snapshot) -> None:
+    def looked_into(text: str) -> int:
+        return engine.run(snapshot, asked(text)).stats.segments
+
+    assert looked_into("| tail 2") == 0  # they are in memory
+    assert looked_into("| tail 4") == 1
+    assert looked_into("| tail 5") == 2
+    assert looked_into("| head 2") == 1
+
+
+def test_an_empty_store_answers(engine: Engine, folder: Path) -> None:
+    nothing = Snapshot(folder, 1, (), ())
+
+    assert rows(engine.run(nothing, asked("error | count"))) == [(0,)]
+    assert rows(engine.run(nothing, asked(""))) == []
+
+
+def test_what_a_store_took_is_found_before_and_after_it_is_flushed(tmp_path: Path) -> None:
+    store, engine = Store.open(tmp_path, SETTINGS), Engine(tmp_path, threads=2)
+
+    store.append([events(range(5)), events([5], t_app=["web"])])
+    before = rows(engine.run(store.snapshot(), asked("app:web | fields message")))
+    store.flush()
+    store.append([events([6], t_app=["web"])])
+    after = rows(engine.run(store.snapshot(), asked("app:web | fields message")))
+
+    assert (before, after) == ([("5",)], [("5",), ("6",)])
+    engine.close()
+    store.close()
+
+
+# --- against the oracle -----------------------------------------------------------------------------------------------
+
+
+def split(table: pa.Table, folder: Path, cuts: Sequence[int]) -> Snapshot:
+    """Put events into three segments and memory; a part lacks the columns that none of its events has."""
+    bounds = [0, *sorted(cuts), table.num_rows]
+    parts = [table.slice(start, end - start) for start, end in pairwise(bounds)]
+    *cold, hot = [[dense(part)] if part.num_rows else [] for part in parts]
+    segments = (segment_of(folder, batches) for batches in cold if batches)
+    return Snapshot(folder, 1, tuple(sorted(segments, key=lambda one: one.max_time)), tuple(hot))
+
+
+def dense(part: pa.Table) -> pa.RecordBatch:
+    table = part.combine_chunks().select([name for name in part.column_names if part[name].null_count < part.num_rows])
+    return pa.RecordBatch.from_arrays(
+        [table[name].combine_chunks().cast(arrow_type(name)) for name in table.column_names], names=table.column_names
+    )
+
+
+def cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if value != value else pytest.approx(value, rel=1e-12)
+    return (dict(value) or None) if isinstance(value, list | dict) else value
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(maker=makers(), overflow=st.booleans(), cuts=st.lists(st.integers(0, 40), min_size=3, max_size=3))
+def test_random_queries_answer_as_the_oracle_does(
+    engine: Engine, folder: Path, maker: Maker, overflow: bool, cuts: list[int]
+) -> None:
+    made = maker.events(overflow=overflow)
+    table = table_of(made, overflow=overflow)
+    snapshot = split(table, folder, [min(cut, table.num_rows) for cut in cuts])
+    query = maker.query()
+
+    result = engine.run(snapshot, query)
+
+    names, expected = evaluate(query, made, snapshot.columns - {RAW_MESSAGE})
+    assert tuple(result.table.column_names) == names, format_query(query)
+    got = [tuple(map(cell, row)) for row in rows(result)]
+    assert got == [tuple(None if value != value else value for value in row) for row in expected], format_query(query)

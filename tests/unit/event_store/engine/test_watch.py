@@ -1,0 +1,72 @@
+"""A query ends when it is to end, for the reason that is said."""
+
+import threading
+
+import duckdb
+import pytest
+
+from event_store.engine.errors import QueryCancelled, QueryFailed, QueryRefused, QueryTimeout, QueryTooLarge
+from event_store.engine.watch import Limits, Progress, watched
+
+ENDLESS = "SELECT count(*) FROM range(1000000000000000)"
+
+
+def test_what_runs_is_interrupted() -> None:
+    with duckdb.connect() as connection, pytest.raises(QueryTimeout, match=r"0\.05 s"):
+        with watched(Limits(seconds=0.05), None, None) as watch, watch.interrupting(connection):
+            connection.execute(ENDLESS)
+
+
+def test_whoever_cancels_is_heard() -> None:
+    cancel = threading.Event()
+    with duckdb.connect() as connection, pytest.raises(QueryCancelled):
+        with watched(Limits(), lambda _: cancel.set(), cancel) as watch, watch.interrupting(connection):
+            connection.execute(ENDLESS)
+
+
+def test_what_waits_between_statements_ends_too() -> None:
+    cancel = threading.Event()
+    with pytest.raises(QueryCancelled), watched(Limits(), None, cancel) as watch:
+        watch.check()
+        cancel.set()
+        watch.check()
+    with pytest.raises(QueryTimeout), watched(Limits(seconds=1e-9), None, None):
+        pass
+
+
+def test_progress_says_how_far_it_is() -> None:
+    told: list[Progress] = []
+    heard = threading.Event()
+
+    def tell(progress: Progress) -> None:
+        told.append(progress)
+        heard.set()
+
+    with watched(Limits(), tell, None) as watch:
+        watch.advance(25, 100)
+        watch.advance(5, 0)
+        assert heard.wait(30)
+
+    assert told[0] == Progress(0.25, 30)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (duckdb.OutOfMemoryException("full"), QueryTooLarge),
+        (duckdb.BinderException("no column x"), QueryRefused),
+        (duckdb.ConversionException("no number"), QueryRefused),
+        (duckdb.IOException("no such file"), QueryFailed),
+        (duckdb.InvalidInputException("no magic bytes at the end of x.parquet"), QueryFailed),
+    ],
+)
+def test_errors_become_ours(raised: Exception, expected: type[Exception]) -> None:
+    with duckdb.connect() as connection, pytest.raises(expected), watched(Limits(), None, None) as watch:
+        with watch.interrupting(connection):
+            raise raised
+
+
+def test_no_thread_stays_behind() -> None:
+    with watched(Limits(), None, None):
+        assert any(thread.name == "query watch" for thread in threading.enumerate())
+    assert not any(thread.name == "query watch" for thread in threading.enumerate())

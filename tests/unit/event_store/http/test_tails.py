@@ -1,0 +1,145 @@
+"""Live tails: each has its events, at once and in order; what is lost is told."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pytest
+import trio
+import trio.testing
+
+from envelope.pb.loggregator_v2_pb2 import Envelope
+from event_store.events import to_events
+from event_store.http import tails as module
+from event_store.http.config import HttpSettings
+from event_store.http.matching import Matcher
+from event_store.http.tails import News, Tail, Tails
+from event_store.query.parse import parse
+from plumbing.http.refusal import Refusal
+from tests.strategies import batch_of
+
+ALL = 1 << 30
+
+
+def batch(*lines: str) -> pa.RecordBatch:
+    return to_events(b"".join(batch_of(Envelope(source_id="s", log={"payload": line.encode()})) for line in lines))
+
+
+def filter_of(text: str) -> Any:
+    return parse(text, 10**18).filter
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Tails]:
+    tails = Tails(HttpSettings(**settings))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tails.run)
+        await trio.testing.wait_all_tasks_blocked()
+        yield tails
+        nursery.cancel_scope.cancel()
+
+
+def said(news: News) -> list[tuple[int, str]]:
+    return [(event["seq"], event["message"]) for event in map(orjson.loads, news.events)]
+
+
+async def hear(tail: Tail, count: int) -> tuple[list[tuple[int, str]], int]:
+    heard: list[tuple[int, str]] = []
+    dropped = 0
+    with trio.fail_after(20):
+        while len(heard) + dropped < count:
+            news = await tail.next(ALL)
+            heard += said(news)
+            dropped += news.dropped
+    return heard, dropped
+
+
+async def test_a_tail_has_what_its_filter_finds_with_the_places_in_the_store() -> None:
+    async with running() as tails:
+        with tails.open(filter_of("a")) as some, tails.open(filter_of("")) as every, tails.open(filter_of("a")) as same:
+            tails.publish([batch("a1", "b2"), batch("a3")], 103)
+            assert await hear(some, 2) == ([(100, "a1"), (102, "a3")], 0)
+            assert await hear(same, 2) == ([(100, "a1"), (102, "a3")], 0)
+            assert await hear(every, 3) == ([(100, "a1"), (101, "b2"), (102, "a3")], 0)
+        assert (tails.counts.open, tails.counts.events) == (0, 7)
+
+
+async def test_what_another_thread_appends_arrives_in_order() -> None:
+    async with running() as tails:
+        with tails.open(filter_of("")) as tail:
+
+            def append() -> None:
+                for n in range(50):
+                    tails.publish([batch(str(n))], n + 1)
+
+            await trio.to_thread.run_sync(append)
+            heard, dropped = await hear(tail, 50)
+    assert heard == [(n, str(n)) for n in range(50)]
+    assert dropped == 0
+
+
+async def test_a_slow_tail_loses_its_oldest_and_no_other_does() -> None:
+    async with running(tail_events=3) as tails:
+        with tails.open(filter_of("")) as slow, tails.open(filter_of("5")) as other:
+            tails.publish([batch(*map(str, range(6)))], 6)
+            assert await hear(other, 1) == ([(5, "5")], 0)
+            assert await hear(slow, 6) == ([(3, "3"), (4, "4"), (5, "5")], 3)
+        assert tails.counts.dropped == 3
+
+
+async def test_bytes_are_bounded_too() -> None:
+    async with running(tail_bytes=1000) as tails:
+        with tails.open(filter_of("")) as slow:
+            for n in range(4):
+                tails.publish([batch("x" * 700)], n + 1)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            heard, dropped = await hear(slow, 4)
+    assert len(heard) + dropped == 4
+    assert dropped >= 1
+
+
+async def test_what_waits_to_be_looked_at_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_WAITING_BYTES", 1)
+    async with running() as tails:
+        with tails.open(filter_of("")) as tail:
+            for n in range(4):  # the task that looks gets no turn meanwhile
+                tails.publish([batch(str(n))], n + 1)
+            assert await hear(tail, 4) == ([(3, "3")], 3)
+
+
+async def test_a_batch_that_cannot_be_looked_at_is_told_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Sequence[Any]:
+        raise ValueError("no")
+
+    async with running() as tails:
+        with tails.open(filter_of("")) as tail:
+            with monkeypatch.context() as patched:
+                patched.setattr(Matcher, "masks", fail)
+                tails.publish([batch("1", "2")], 2)
+                assert await hear(tail, 2) == ([], 2)
+            tails.publish([batch("3")], 3)
+            assert await hear(tail, 1) == ([(2, "3")], 0)
+
+
+async def test_nothing_is_kept_when_nobody_follows() -> None:
+    async with running() as tails:
+        tails.publish([batch("1")], 1)
+        with tails.open(filter_of("")) as tail:
+            tails.publish([batch("2")], 2)
+            assert await hear(tail, 1) == ([(1, "2")], 0)
+    tails.publish([batch("3")], 3)
+
+
+async def test_there_are_so_many_and_none_when_the_store_stops() -> None:
+    async with running(max_tails=1) as tails:
+        with tails.open(filter_of("")) as tail:
+            with pytest.raises(Refusal) as refused, tails.open(filter_of("")):
+                pass
+            assert refused.value.status == 429
+            tails.stop()
+            assert await tail.next(ALL) == News(0, [])
+            assert tail.is_over
+        with pytest.raises(Refusal), tails.open(filter_of("")):
+            pass
