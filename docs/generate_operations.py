@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 import docs.nozzle_tables
 import doppler.metrics
+import event_store.clickhouse.metrics
 import event_store.http.metrics
 import event_store.metrics
 import log_cache.metrics
@@ -28,8 +29,10 @@ from docs.marked_page import render, settings_table, table
 from doppler.exchange import Exchange
 from doppler.router import Router
 from doppler.v1_router import V1Router
+from event_store.clickhouse.shipper import Shipper
 from event_store.http.service import Http
 from event_store.storage import StoreStats
+from event_store.storage.manifest import Gone
 from event_store.upkeep import Upkeep
 from event_store.writer import Writer
 from log_cache.cache import Cache
@@ -201,7 +204,7 @@ def _of_nozzles() -> Metrics:
 
 def _of_event_store() -> Metrics:
     metrics = Metrics("compiled")
-    upkeep = Upkeep(SimpleNamespace(stats=lambda: StoreStats(**dict.fromkeys(StoreStats.__slots__, 0))))
+    upkeep = Upkeep(SimpleNamespace(stats=lambda: StoreStats(**{**dict.fromkeys(StoreStats.__slots__, 0), "gone": Gone()})))
     dopplers, gathering = Dopplers((), _NOWHERE, random.Random(0)), Gathering(None, None, None, None)
     writer = Writer(None, parse_fields=True)
     event_store.metrics.expose(
@@ -210,6 +213,7 @@ def _of_event_store() -> Metrics:
     nowhere = {f"tls_{file}": Path() for file in ("ca", "cert", "key")}
     config = event_store.Config(**nowhere, data_dir=Path(), auth=AuthSettings(mode="open"))
     event_store.http.metrics.expose(metrics, Http(config, None))
+    event_store.clickhouse.metrics.expose(metrics, Shipper(None, None, None, config.clickhouse))
     return metrics
 
 

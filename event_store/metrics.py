@@ -80,3 +80,15 @@ def _expose_disk(metrics: Metrics, upkeep: Upkeep) -> None:
     metrics.gauge(f"{_ROOM}_recovery_s", "How long opening the store took.", lambda: upkeep.seen.recovery_s)
     metrics.counter(f"{_ROOM}_flushes_total", "Times that memory became segments.", lambda: upkeep.flushes)
     metrics.counter(f"{_ROOM}_flush_seconds_total", "How long those took.", lambda: upkeep.flush_s)
+    metrics.counter(f"{_ROOM}_compacted_total", "Segments that were joined with others.", lambda: upkeep.compacted)
+    metrics.counter(f"{_ROOM}_compact_seconds_total", "How long that took.", lambda: upkeep.compact_s)
+    metrics.counter(
+        f"{_ROOM}_events_expired_total",
+        "Events that were kept no longer, since the store began.",
+        lambda: upkeep.seen.gone.events,
+    )
+    metrics.counter(
+        f"{_ROOM}_segments_expired_total",
+        "Segments that went as a whole, since the store began.",
+        lambda: upkeep.seen.gone.segments,
+    )

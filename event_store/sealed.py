@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from event_store.model import FIELD, TAG
 from event_store.storage import Segment, Snapshot, schema, segments
-from event_store.storage.crypto import Keyring
 from event_store.storage.errors import StoreMissing
 from event_store.storage.manifest import load
 from event_store.storage.segments import SegmentDamaged
@@ -26,10 +24,9 @@ _READ_AHEAD = 1  # row groups, and files: as much as two of them is in memory be
 class Sealed:
     """Reads what is in segments, from the store itself or from a reader of it. From one thread at a time."""
 
-    def __init__(self, folder: Path, snapshot: Callable[[], Snapshot], keys: Keyring | None = None) -> None:
+    def __init__(self, folder: Path, snapshot: Callable[[], Snapshot]) -> None:
         self._folder = folder
         self._snapshot = snapshot
-        self._keys = keys
         self._sound: set[str] = set()
 
     def store(self) -> tuple[str, int]:
@@ -51,11 +48,12 @@ class Sealed:
 
     def cut(self, start: int, end: int, *, most_rows: int, most_bytes: int) -> int:
         """Say up to which place, `end` at most, events from `start` on may be read at once: by rows, and by memory."""
-        overlapping = _overlapping(self._snapshot().segments, start, min(end, start + most_rows))
+        snapshot = self._snapshot()
+        overlapping = _overlapping(snapshot.segments, start, min(end, start + most_rows))
         if not overlapping:
-            later = [one.min_seq for one in self._snapshot().segments if start < one.min_seq < end]
+            later = [one.min_seq for one in snapshot.segments if start < one.min_seq < end]
             return min(later, default=end)  # nothing is there
-        widest = max(self._row_bytes(segment) for segment in overlapping)
+        widest = max(_row_bytes(snapshot, segment) for segment in overlapping)
         return min(end, start + max(1, min(most_rows, int(most_bytes / widest))))
 
     def read(self, start: int, end: int) -> pa.Table:
@@ -77,7 +75,7 @@ class Sealed:
         self._sound.intersection_update(segment.file for segment in snapshot.segments)
         for segment in _overlapping(snapshot.segments, start, end):
             self._check(segment)
-            found = self._open(segment).scanner(
+            found = snapshot.dataset(segment).scanner(
                 filter=wanted, batch_readahead=_READ_AHEAD, fragment_readahead=_READ_AHEAD
             )
             batches += [batch for batch in found.to_batches() if batch.num_rows]
@@ -91,18 +89,6 @@ class Sealed:
             segments.verify(self._folder, segment)
             self._sound.add(segment.file)
 
-    def _open(self, segment: Segment) -> ds.Dataset:
-        return segments.dataset(self._folder, segment, self._keys)
-
-    def _row_bytes(self, segment: Segment) -> float:
-        """Estimate what an event of a segment takes in memory, from what its columns take before compression."""
-        try:
-            parts = [part.metadata for part in self._open(segment).get_fragments()]
-        except (OSError, pa.ArrowException):  # whoever reads it sees whether it is gone or damaged
-            return 1.0
-        size = sum(part.row_group(group).total_byte_size for part in parts for group in range(part.num_row_groups))
-        return float(max(1, size)) / max(1, segment.rows)
-
 
 def columns_to_add(events: pa.Table, known: Collection[str], most: int) -> list[str]:
     """Choose the tags and fields that get a column elsewhere, the fullest first: `most` with those that are `known`."""
@@ -113,3 +99,13 @@ def columns_to_add(events: pa.Table, known: Collection[str], most: int) -> list[
 
 def _overlapping(every: Iterable[Segment], start: int, end: int) -> list[Segment]:
     return [segment for segment in every if segment.min_seq < end and segment.max_seq >= start]
+
+
+def _row_bytes(snapshot: Snapshot, segment: Segment) -> float:
+    """Estimate what an event of a segment takes in memory, from what its columns take before compression."""
+    try:
+        parts = [part.metadata for part in snapshot.dataset(segment).get_fragments()]
+    except (OSError, pa.ArrowException):  # whoever reads it sees whether it is gone or damaged
+        return 1.0
+    size = sum(part.row_group(group).total_byte_size for part in parts for group in range(part.num_row_groups))
+    return float(max(1, size)) / max(1, segment.rows)

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[1] / ".make" / "chromium" / "root"
 PATIENCE_S = 60.0
+_MOVES_S = 0.05
 _PROGRAM = "usr/lib/chromium/chromium-headless-shell"
 _FLAGS = (
     "--no-sandbox",  # whoever runs the tests may be root, or in a container without user namespaces
@@ -140,15 +141,17 @@ class Page:
         )
 
     def box(self, selector: str) -> tuple[float, float, float, float]:
-        """Return where an element is: left, top, width, height. It is scrolled into view first."""
-        self.wait_for(f"document.querySelector({json.dumps(selector)}) !== null")
-        return tuple(  # type: ignore[return-value]  # mypy cannot know that there are four
-            self.evaluate(
-                f"(() => {{ const it = document.querySelector({json.dumps(selector)}); "
-                "it.scrollIntoView({block: 'nearest'}); const r = it.getBoundingClientRect(); "
-                "return [r.left, r.top, r.width, r.height]; })()"
-            )
+        """Return where an element is, once it stays there: left, top, width, height. It is scrolled into view first."""
+        place = (
+            f"(() => {{ const it = document.querySelector({json.dumps(selector)}); if (!it) return null; "
+            "it.scrollIntoView({block: 'nearest'}); const r = it.getBoundingClientRect(); "
+            "return r.width && r.height ? [r.left, r.top, r.width, r.height] : null; })()"
         )
+        last, now = None, self.wait_for(place)
+        while last != now:  # what is being drawn anew may move, or go and come back
+            time.sleep(_MOVES_S)
+            last, now = now, self.wait_for(place)
+        return tuple(now)
 
     def click(self, selector: str) -> None:
         """Click the middle of an element."""

@@ -121,6 +121,16 @@ def test_tags_and_fields_beyond_the_columns_are_in_the_map() -> None:
     assert len(over) == 6
 
 
+def test_numbers_in_the_map_are_whole() -> None:
+    others = [log(b"k%d=%d" % (number, number)) for number in range(MOST_COLUMNS)]
+    made = to_events(batch_of(*others, log(b"size=1234567.25 bytes=16777217 far=1e300")))
+    assert dict(made.column(OVERFLOW).to_pylist()[-1]) == {
+        "f_size": "1234567.25",
+        "f_bytes": "16777217",
+        "f_far": "1e+300",
+    }
+
+
 @given((batches() | odd_batches).map(admitted))
 def test_any_batch_becomes_sound_arrow_with_every_fixed_column(batch: bytes) -> None:
     made = to_events(batch)

@@ -117,3 +117,16 @@ def test_the_fullest_columns_come_first() -> None:
     assert columns_to_add(table, {"time", "t_b"}, 2) == ["f_c$num"]
     assert columns_to_add(table, set(), 2) == ["f_c$num", "t_b"]
     assert columns_to_add(table, {"t_x", "t_y"}, 1) == []
+
+
+def test_a_sealed_store_is_read_with_its_key(tmp_path: Path) -> None:
+    key = tmp_path / "keys"
+    key.touch(0o600)
+    key.write_text("5a" * 32)
+    with closing(opened(tmp_path / "sealed", key_file=key)) as store:
+        store.append([events(range(5))])
+        store.flush()
+        reader = Reader.open(store.folder, key_file=key)
+
+        assert b"PARE" in store.snapshot().path(store.snapshot().segments[0]).read_bytes()
+        assert numbers(Sealed(store.folder, reader.snapshot), 1, 9) == [1, 2, 3, 4]

@@ -27,11 +27,13 @@ NOTHING = StoreStats(
 
 
 class FakeStore:
-    def __init__(self, *, full: int = 0) -> None:
+    def __init__(self, *, full: int = 0, cramped: int = 0) -> None:
         self.full = full
+        self.cramped = cramped
         self.hot = 0
         self.segments = 0
         self.looks = 0
+        self.small = 0
 
     def flush_due(self) -> bool:
         return bool(self.hot)
@@ -41,6 +43,13 @@ class FakeStore:
             self.full -= 1
             raise StoreFull("no room")
         self.hot, self.segments = 0, self.segments + 1
+
+    def compact(self) -> int:
+        if self.cramped:
+            self.cramped -= 1
+            raise StoreFull("no room")
+        joined, self.small = self.small, 0
+        return joined
 
     def stats(self) -> StoreStats:
         self.looks += 1
@@ -85,3 +94,15 @@ async def test_what_finds_no_room_is_tried_again_and_told_once(autojump_clock: t
 
     assert (upkeep.flushes, upkeep.trouble) == (1, "")
     assert [line["event"] for line in said] == ["store_unflushed"]
+
+
+async def test_segments_are_joined_now_and_then_and_later_where_there_is_no_room(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    upkeep = Upkeep(store := FakeStore(cramped=3))
+    store.small = 16
+    with capture_logs() as said:
+        await look_after(upkeep, lambda: upkeep.compacted == 16)
+
+    assert (store.small, store.cramped) == (0, 0)
+    assert [line["event"] for line in said] == ["store_uncompacted"]

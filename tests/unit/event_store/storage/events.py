@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from event_store.storage import Snapshot, StorageSettings, Store
 from event_store.storage.schema import arrow_type
@@ -42,7 +41,7 @@ def events(numbers: Iterable[int], **more: Sequence[Any]) -> pa.RecordBatch:
 
 def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Read all events of a snapshot, in order of their places; what is null is left out."""
-    tables = [pq.read_table(snapshot.path(segment), partitioning=None) for segment in snapshot.segments]
+    tables = [snapshot.read(segment) for segment in snapshot.segments]
     tables += [pa.Table.from_batches([batch]) for batch in snapshot.hot]
     rows = [row for table in tables for row in _plain(table)]
     return sorted(({k: v for k, v in sorted(row.items()) if v is not None} for row in rows), key=lambda row: row["seq"])
@@ -61,6 +60,13 @@ def numbers_in(snapshot: Snapshot) -> list[int]:
 
 def opened(folder: Path, **settings: Any) -> Store:
     return Store.open(folder, StorageSettings(**settings))
+
+
+def key_file(path: Path, *letters: bytes) -> Path:
+    """Write a file of keys, each a letter many times."""
+    path.write_bytes(b"".join(32 * letter.hex().encode() + b"\n" for letter in letters))
+    path.chmod(0o600)
+    return path
 
 
 def flip(path: Path, place: int) -> None:

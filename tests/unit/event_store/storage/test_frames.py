@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_store.storage import StoreLocked, frames
+from event_store.storage.crypto import Keyring
 from event_store.storage.frames import FrameDamaged, pack, unpack
 from plumbing.spool import Frame, Kept
 from tests.unit.event_store.storage.events import batch_of, events
@@ -18,33 +19,21 @@ rows = st.lists(
 )
 
 
-class Mirror:
-    """A cipher that keeps nothing from anybody, but its key."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def seal(self, plain: bytes) -> bytes:
-        return self._key + plain[::-1]
-
-    def open(self, sealed: bytes) -> bytes:
-        if not sealed.startswith(self._key):
-            raise ValueError("another key")
-        return sealed[len(self._key) :][::-1]
+KEYS = Keyring([b"k" * 32])
 
 
 def kept(frame: Frame) -> Kept:
     return Kept(7, frame.batch, frame.count, frame.marks)
 
 
-@given(rows, st.lists(st.binary(max_size=20), max_size=3).map(tuple), st.sampled_from([None, Mirror(b"k")]))
+@given(rows, st.lists(st.binary(max_size=20), max_size=3).map(tuple), st.sampled_from([None, KEYS]))
 def test_events_and_marks_are_read_as_they_were_written(
-    rows: list[dict[str, object]], marks: tuple[bytes, ...], cipher: Mirror | None
+    rows: list[dict[str, object]], marks: tuple[bytes, ...], keys: Keyring | None
 ) -> None:
     names = {name for row in rows for name in row}
     batch = batch_of(**{name: [row.get(name) for row in rows] for name in sorted(names)})
 
-    read, read_marks = unpack(kept(pack(batch, marks, cipher)), cipher)
+    read, read_marks = unpack(kept(pack(batch, marks, keys)), keys)
 
     assert read is not None
     assert read.equals(batch)
@@ -88,13 +77,13 @@ def test_another_number_of_events_is_refused() -> None:
 
 
 def test_what_is_sealed_needs_its_key() -> None:
-    sealed = kept(pack(events(range(3)), (b"mark",), Mirror(b"k")))
+    sealed = kept(pack(events(range(3)), (b"mark",), KEYS))
 
     assert sealed.marks == ()
     with pytest.raises(StoreLocked, match="there is no key"):
         unpack(sealed)
     with pytest.raises(StoreLocked, match="another key"):
-        unpack(sealed, Mirror(b"other"))
+        unpack(sealed, Keyring([b"o" * 32]))
 
 
 def test_what_is_too_large_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from event_store.storage import StorageSettings, Store, StoreDamaged, StoreLocke
 from event_store.storage.manifest import NAME
 from event_store.storage.recovery import recover
 from event_store.storage.wal import files, scan
-from tests.unit.event_store.storage.events import events, flip, numbers_in, opened
-from tests.unit.event_store.storage.test_frames import Mirror
+from tests.unit.event_store.storage.events import events, flip, key_file, numbers_in, opened
 
 
 def filled(folder: Path, appends: int = 4) -> Path:
@@ -142,16 +141,19 @@ def test_a_damaged_manifest_is_left_for_a_person(tmp_path: Path) -> None:
 
 
 def test_what_is_sealed_is_left_alone_without_its_key(tmp_path: Path) -> None:
-    key = Mirror(b"key")
-    recovered = recover(tmp_path, key)
-    assert recovered.cipher is key
-    with closing(Store.open(tmp_path, StorageSettings(), cipher=key)) as store:
-        store.append([events(range(40))], b"mark")
-    with pytest.raises(StoreLocked):
-        opened(tmp_path)
-    with closing(Store.open(tmp_path, StorageSettings(), cipher=key)) as store:
-        assert numbers_in(store.snapshot()) == but()
-        assert store.marks() == (b"mark",)
+    settings = StorageSettings(key_file=key_file(tmp_path / "keys", b"k"))
+    store = tmp_path / "store"
+    with closing(Store.open(store, settings)) as first:
+        first.append([events(range(40))], b"mark")
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    other = StorageSettings(key_file=key_file(tmp_path / "others", b"o"))
+    for wrong in (StorageSettings(), other):
+        with pytest.raises(StoreLocked, match=r"wal/.*\.wal"):
+            Store.open(store, wrong)
+    assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == before
+    with closing(Store.open(store, settings)) as again:
+        assert numbers_in(again.snapshot()) == but()
+        assert again.marks() == (b"mark",)
 
 
 @settings(max_examples=40)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from event_store.model import FIXED
 from event_store.storage import segments
 from event_store.storage.manifest import Segment
+from event_store.storage.parquet import Layout
 from event_store.storage.schema import numbered
-from event_store.storage.segments import Layout, SegmentDamaged
+from event_store.storage.segments import SegmentDamaged
 from tests.unit.event_store.storage.events import START, batch_of, events, flip
 
 HOUR = 3_600_000_000_000

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from event_store.storage import parquet
+from event_store.storage.parquet import Layout
+from event_store.storage.schema import numbered
+from event_store.storage.segments import table_of
+from tests.unit.event_store.storage.events import events
+
+SECRET = b"s" * 32
+TABLE = table_of([numbered(events(range(30), t_id=[f"{number:09}" for number in range(30)]), 0)])
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_a_table_is_read_as_it_was_written(tmp_path: Path, level: int, secret: bytes | None) -> None:
+    path = tmp_path / "file"
+    written = parquet.write_table(path, TABLE, Layout(level=level, row_group_rows=7), secret)
+
+    assert parquet.read_table(path, secret, None, use_threads=True).equals(TABLE)
+    assert parquet.read_table(path, secret, ["seq"], use_threads=False).column_names == ["seq"]
+    opened = parquet.dataset(path, secret)
+    assert opened.to_table(columns=["message"], filter=pc.field("seq") == 8)["message"].to_pylist() == ["8"]
+    assert written.bytes == path.stat().st_size
+    assert path.read_bytes()[-4:] == parquet.MAGICS[secret is not None]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("wrong", [None, b"t" * 32])
+def test_what_is_sealed_is_not_read_without_its_secret(tmp_path: Path, wrong: bytes | None) -> None:
+    parquet.write_table(tmp_path / "file", TABLE, Layout(), SECRET)
+
+    assert b"000000007" not in (tmp_path / "file").read_bytes()
+    with pytest.raises((OSError, pa.ArrowException)):
+        parquet.read_table(tmp_path / "file", wrong, None, use_threads=False)
+
+
+def test_a_bit_of_a_sealed_file_that_was_changed_is_seen(tmp_path: Path) -> None:
+    parquet.write_table(tmp_path / "file", TABLE, Layout(), SECRET)
+    whole = (tmp_path / "file").read_bytes()
+
+    for place in range(4, len(whole), 301):
+        (tmp_path / "file").write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises((OSError, pa.ArrowException)):
+            parquet.read_table(tmp_path / "file", SECRET, None, use_threads=False)
