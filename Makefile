@@ -13,6 +13,7 @@ CHROMIUM := .make/chromium/root
 KERNEL := $(wildcard envelope/*.pyx envelope/*.pxi)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I envelope/pb=proto proto/*.proto
 ARGS ?=
+IN_PARALLEL = -n 2 --dist loadfile
 
 .PHONY: help setup up demo test test-all check check-proto fix bench soak proto constraints clean
 
@@ -28,18 +29,18 @@ demo: $(SETUP) ## watch this machine's own logs and metrics come through for hal
 	@exec $(BIN)/standpipe demo $(ARGS)
 
 test: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow" $(ARGS)
 
 test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests, those on ClickHouse's engine too
 	$(BIN)/python -m pip install -q -c constraints.txt --group engines
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
 check: $(SETUP) check-proto ## format, lint, types, imports, generated code, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -m "not slow" tests/unit
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest $(IN_PARALLEL) -q -m "not slow" tests/unit
 
 check-proto: $(SETUP)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT; \

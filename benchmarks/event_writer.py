@@ -1,4 +1,4 @@
-"""`python -m benchmarks.event_writer EVENTS FOLDER`: append a file of batches to a store, and print what it took."""
+"""`python -m benchmarks.event_writer EVENTS FOLDER`: append batches to a store, compact it, and say what it took."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from event_store.storage import StorageSettings, Store
 
 
 def main(events: Path, folder: Path) -> None:
-    """Append all, flushing beside it, and flush what is left."""
+    """Append all, flushing beside it; flush what is left, and compact it."""
     store = Store.open(folder, StorageSettings())
     flushing: Future[None] | None = None
     took: list[float] = []
@@ -46,10 +46,18 @@ def main(events: Path, folder: Path) -> None:
         "max_ms": took[-1] * 1000,
         "segment_bytes": store.stats().segment_bytes,
         "segments": store.stats().segments,
-        "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rss_mib": _most_rss_mib(),
     }
+    used = time.process_time()
+    store.compact(everything=True)
+    said |= {"compact_cpu_s": time.process_time() - used, "compacted_bytes": store.stats().segment_bytes}
+    said |= {"compact_rss_mib": _most_rss_mib()}
     store.close()
     print(json.dumps(said))
+
+
+def _most_rss_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -204,7 +204,8 @@ def _of_nozzles() -> Metrics:
 
 def _of_event_store() -> Metrics:
     metrics = Metrics("compiled")
-    upkeep = Upkeep(SimpleNamespace(stats=lambda: StoreStats(**{**dict.fromkeys(StoreStats.__slots__, 0), "gone": Gone()})))
+    nothing = StoreStats(**{**dict.fromkeys(StoreStats.__slots__, 0), "gone": Gone()})
+    upkeep = Upkeep(SimpleNamespace(stats=lambda: nothing))
     dopplers, gathering = Dopplers((), _NOWHERE, random.Random(0)), Gathering(None, None, None, None)
     writer = Writer(None, parse_fields=True)
     event_store.metrics.expose(

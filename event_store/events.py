@@ -19,14 +19,10 @@ from envelope.kinds import Kind
 from envelope.severities import WORDS, Severity
 from event_store.fields import Value, fields_of
 from event_store.model import FIELD, NUMBER, OVERFLOW, RAW_MESSAGE, SEVERITIES, TAG
+from event_store.storage.overflow import ATTRS, text_of
 
 MOST_COLUMNS = 500
 """Tags, and fields, that have a column of their own: so many of each."""
-
-CODED = pa.dictionary(pa.int32(), pa.string())
-"""The type of a column of few different texts."""
-ATTRS = pa.map_(pa.string(), pa.string())
-"""The type of the map of what found no column."""
 
 _TYPES = {Kind.LOG: "log", Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.TIMER: "timer", Kind.EVENT: "event"}
 _LEVEL_FIELDS = ("level", "severity", "lvl", "loglevel", "log_level", "log.level")
@@ -88,7 +84,7 @@ class _Parsed:
             held: dict[str, Any] = self.numbers if numeric else self.texts
             if name not in held:
                 if len(self.texts) + len(self.numbers) >= MOST_COLUMNS:
-                    self.over.append((row, FIELD + name, f"{value:g}" if numeric else str(value)))
+                    self.over.append((row, FIELD + name, text_of(value)))
                     continue
                 held[name] = ([], [])
             rows, values = held[name]

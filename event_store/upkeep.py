@@ -1,6 +1,7 @@
-"""Look after the store: flush it when it is due, and know in numbers what it holds. A trio task, and threads.
+"""Look after the store: flush it when it is due, compact it, and know in numbers what it holds. Trio tasks, threads.
 
-Drops: nothing. What cannot be flushed for want of room stays in the log, and is tried again.
+Drops: what is kept no longer, as the store says. What cannot be flushed for want of room stays in the log, and is
+       tried again; so is what cannot be compacted.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.5
 _NO_ROOM_S = 5.0
+_COMPACT_S = 10.0
 
 
-class Flushes(Protocol):
+class Kept(Protocol):
     """What is looked after: `event_store.storage.Store`."""
 
     def flush_due(self) -> bool:
@@ -28,6 +30,9 @@ class Flushes(Protocol):
     def flush(self) -> None:
         """Make segments of what is in memory; `StoreFull` leaves it there."""
 
+    def compact(self) -> int:
+        """Drop and join segments; how many went into others. `StoreFull` leaves all as it was."""
+
     def stats(self) -> StoreStats:
         """Count what there is."""
 
@@ -35,18 +40,27 @@ class Flushes(Protocol):
 class Upkeep:
     """Keeps a store in order from `run` until cancelled."""
 
-    def __init__(self, store: Flushes) -> None:
+    def __init__(self, store: Kept) -> None:
         self.seen = store.stats()
         """What the store held at the last look."""
         self.flushes = 0
         self.flush_s = 0.0
         """How long those took in all."""
+        self.compacted = 0
+        """Segments that went into others."""
+        self.compact_s = 0.0
+        """How long that took in all."""
         self.trouble = ""
         """Why nothing can be flushed now; empty when it can."""
         self._store = store
 
     async def run(self) -> None:
         """Look again and again."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._flush_when_due)
+            nursery.start_soon(self._compact)
+
+    async def _flush_when_due(self) -> None:
         while True:
             await trio.sleep(_NO_ROOM_S if self.trouble else _LOOK_S)
             if self._store.flush_due():
@@ -64,6 +78,22 @@ class Upkeep:
         self.trouble = ""
         self.flushes += 1
         self.flush_s += time.perf_counter() - began
+
+    async def _compact(self) -> None:
+        """Compact again and again; when cancelled, the store ends what runs as it is closed."""
+        is_full = False
+        while True:
+            await trio.sleep(_COMPACT_S)
+            began = time.perf_counter()
+            try:
+                self.compacted += await trio.to_thread.run_sync(self._store.compact, abandon_on_cancel=True)
+            except StoreFull as error:
+                if not is_full:
+                    log.error("store_uncompacted", error=str(error))  # noqa: TRY400  # it says enough
+                is_full = True
+                continue
+            is_full = False
+            self.compact_s += time.perf_counter() - began
 
     def _no_room(self, trouble: str) -> None:
         if not self.trouble:

@@ -1,7 +1,8 @@
-"""How the events are kept on disk: when memory becomes a segment, and what a segment looks like."""
+"""How the events are kept on disk: when memory becomes a segment, what a segment looks like, and how long it stays."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -9,8 +10,18 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from plumbing.config import Section
 
 
+class KeepRule(Section):
+    """How long the events of some sources are kept."""
+
+    sources: Annotated[str, Field(min_length=1)]
+    """Their `source_id`, or a pattern: `*` is any text, `?` any letter, `[ab]` one of these."""
+
+    days: PositiveFloat
+    """How old their events may become."""
+
+
 class StorageSettings(Section):
-    """Flushing and segments of one store."""
+    """Flushing, segments, and what is kept of one store."""
 
     flush_rows: PositiveInt = 500_000
     """Events in memory and in the log before they become a segment. Twice as many, and writing waits for it."""
@@ -29,3 +40,28 @@ class StorageSettings(Section):
 
     remembered_bytes: Annotated[int, Field(ge=0, le=16 << 20)] = 800_000
     """As many bytes of the marks that came last are known again after a restart."""
+
+    compact_rows: PositiveInt = 1_000_000
+    """About so many events of an hour are joined into one sorted segment. It takes about 1 KB of memory for each."""
+
+    compact_after_s: Annotated[float, Field(ge=0)] = 600.0
+    """How long after its end an hour counts as over: then what there is of it is joined, however little."""
+
+    compact_zstd_level: Annotated[int, Field(ge=1, le=22)] = 3
+    """How hard a sorted segment is compressed."""
+
+    keep_days: PositiveFloat | None = None
+    """How old an event may become; none: it is kept until something else says that it goes."""
+
+    keep_bytes: PositiveInt | None = None
+    """How much all segments may have together: the oldest go first. None: as much as the disk takes."""
+
+    keep: list[KeepRule] = []
+    """How old the events of some sources may become, instead of `keep_days`: the first rule that fits counts."""
+
+    remove_after_s: Annotated[float, Field(ge=0)] = 120.0
+    """How long the file of a segment that was joined or went stays, for other processes that read it."""
+
+    key_file: Path | None = None
+    """Seals the events on disk (AES-256-GCM): a file of keys, 64 hex digits on a line each, for its owner alone (0600).
+    The first one seals; those behind it still open what they sealed. None: nothing is sealed."""

@@ -2,16 +2,15 @@
 
 The head, the checksum and the search for the next frame behind a damaged one are `plumbing.spool.frames`; a head's
 `before` is the `seq` of the first event. An append is one frame, so that a kill leaves all of it, marks included, or
-nothing. With a cipher, events and marks are sealed together. No I/O.
+nothing. With keys, events and marks are sealed together. No I/O.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 
+from event_store.storage.crypto import Keyring
 from event_store.storage.errors import StoreLocked
 from plumbing.spool import MAX_FRAME_BYTES, Frame, Kept
 
@@ -25,17 +24,7 @@ class FrameDamaged(Exception):
     """These bytes are no batch of events, though nobody changed them."""
 
 
-class Cipher(Protocol):
-    """Keeps what is on disk from those who have no key."""
-
-    def seal(self, plain: bytes) -> bytes:
-        """Make unreadable."""
-
-    def open(self, sealed: bytes) -> bytes:
-        """Undo `seal`; ValueError if this is not what was sealed with this key."""
-
-
-def pack(batch: pa.RecordBatch | None, marks: tuple[bytes, ...] = (), cipher: Cipher | None = None) -> Frame:
+def pack(batch: pa.RecordBatch | None, marks: tuple[bytes, ...] = (), keys: Keyring | None = None) -> Frame:
     """Make a frame of a batch, or of marks alone; ValueError if it is too large for one."""
     body: pa.Buffer | bytes = b""
     count = 0
@@ -44,24 +33,24 @@ def pack(batch: pa.RecordBatch | None, marks: tuple[bytes, ...] = (), cipher: Ci
         with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as writer:
             writer.write_batch(batch)
         body, count = sink.getvalue(), batch.num_rows
-    if cipher is None:
+    if keys is None:
         frame = Frame(b"".join((_PLAIN, body)), count, marks)
     else:
-        frame = Frame(_SEALED + cipher.seal(msgpack.packb((bytes(body), marks))), count)
+        frame = Frame(_SEALED + keys.seal(msgpack.packb((bytes(body), marks))), count)
     size = len(frame.batch) + sum(map(len, frame.marks))
     if size > MAX_FRAME_BYTES - _OVERHEAD:
         raise ValueError(f"an append of {count} events takes {size} bytes of the log, more than {MAX_FRAME_BYTES}")
     return frame
 
 
-def unpack(kept: Kept, cipher: Cipher | None = None) -> tuple[pa.RecordBatch | None, tuple[bytes, ...]]:
+def unpack(kept: Kept, keys: Keyring | None = None) -> tuple[pa.RecordBatch | None, tuple[bytes, ...]]:
     """Read the batch of a frame, without the places of its events, and its marks.
 
     FrameDamaged if it has none; StoreLocked if it is sealed, and not with the key that is there.
     """
     form, body, marks = kept.batch[:1], memoryview(kept.batch)[1:], kept.marks
     if form == _SEALED:
-        body, marks = msgpack.unpackb(_opened(bytes(body), cipher), use_list=False)
+        body, marks = msgpack.unpackb(_opened(bytes(body), keys), use_list=False)
     elif form != _PLAIN:
         raise FrameDamaged(f"a frame of a form that nobody knows, {form!r}")
     try:
@@ -70,13 +59,13 @@ def unpack(kept: Kept, cipher: Cipher | None = None) -> tuple[pa.RecordBatch | N
         raise FrameDamaged(f"a frame is whole, and its events cannot be read: {error}") from error
 
 
-def _opened(body: bytes, cipher: Cipher | None) -> bytes:
-    if cipher is None:
-        raise StoreLocked("the log is sealed, and there is no key")
+def _opened(body: bytes, keys: Keyring | None) -> bytes:
+    if keys is None:
+        raise StoreLocked("it is sealed, and there is no key file")
     try:
-        return cipher.open(body)
+        return keys.open(body)
     except ValueError as error:
-        raise StoreLocked(f"the log is sealed with another key: {error}") from error
+        raise FrameDamaged(f"a frame is whole, and cannot be opened: {error}") from error
 
 
 def _read(body: memoryview | bytes, count: int) -> pa.RecordBatch | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,25 @@ class Segment:
     columns: frozenset[str]
     sources: frozenset[str] | None
     """The source_ids in it; None if they are too many to be listed."""
+    key: str = ""
+    """What the key is called that it is sealed with; empty if it is not."""
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """What was not to be kept any longer, since the store began."""
+
+    events: int = 0
+    segments: int = 0
+    """Those that went as a whole."""
+    bytes: int = 0
+    """What they had."""
+
+    def __add__(self, other: Gone) -> Gone:
+        return Gone(self.events + other.events, self.segments + other.segments, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Manifest:
     """What a store consists of, at one version."""
 
@@ -57,6 +73,7 @@ class Manifest:
     """Events whose `seq` is less are in the segments, if they are anywhere; the others are in the log."""
     segments: tuple[Segment, ...] = ()
     """The newest last."""
+    gone: Gone = Gone()
 
     @classmethod
     def new(cls) -> Manifest:
@@ -64,13 +81,18 @@ class Manifest:
         return cls(secrets.randbits(64))
 
     def changed(
-        self, *, add: Iterable[Segment] = (), remove: Collection[str] = (), flushed: int | None = None
+        self,
+        *,
+        add: Iterable[Segment] = (),
+        remove: Collection[str] = (),
+        flushed: int | None = None,
+        gone: Gone = Gone(),
     ) -> Manifest:
-        """Make the next version, without the files in `remove`."""
+        """Make the next version, without the files in `remove`; `gone` is what went since the last one."""
         kept = (segment for segment in self.segments if segment.file not in remove)
         segments = tuple(sorted((*kept, *add), key=lambda segment: (segment.max_time, segment.min_seq)))
         flushed = self.flushed if flushed is None else flushed
-        return replace(self, version=self.version + 1, flushed=flushed, segments=segments)
+        return replace(self, version=self.version + 1, flushed=flushed, segments=segments, gone=self.gone + gone)
 
 
 def load(folder: Path) -> Manifest | None:
@@ -101,6 +123,7 @@ def form(manifest: Manifest) -> bytes:
             "id": f"{manifest.id:016x}",
             "version": manifest.version,
             "flushed": manifest.flushed,
+            "gone": asdict(manifest.gone),
             "segments": [_entry(segment, names, schemas) for segment in manifest.segments],
             "names": list(names),
             "schemas": [sorted(columns) for columns in schemas],
@@ -120,7 +143,7 @@ def parse(content: bytes) -> Manifest:
             raise ValueError(f"it is of form {said['form']}, and this version reads form {_FORM}")
         schemas = [frozenset(columns) for columns in said["schemas"]]
         segments = tuple(_segment(entry, said["names"], schemas) for entry in said["segments"])
-        return Manifest(int(said["id"], 16), said["version"], said["flushed"], segments)
+        return Manifest(int(said["id"], 16), said["version"], said["flushed"], segments, Gone(**said["gone"]))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"something is missing: {error!r}") from error
 
@@ -135,6 +158,7 @@ def _entry(segment: Segment, names: dict[str, int], schemas: dict[frozenset[str]
         "time": [segment.min_time, segment.max_time],
         "seq": [segment.min_seq, segment.max_seq],
         "checksum": segment.checksum,
+        "key": segment.key,
         "columns": schemas.setdefault(segment.columns, len(schemas)),
         "sources": None if sources is None else [names.setdefault(name, len(names)) for name in sorted(sources)],
     }
@@ -152,6 +176,7 @@ def _segment(entry: dict[str, Any], names: list[str], schemas: list[frozenset[st
         min_seq=entry["seq"][0],
         max_seq=entry["seq"][1],
         checksum=entry["checksum"],
+        key=entry["key"],
         columns=schemas[entry["columns"]],
         sources=None if sources is None else frozenset(names[place] for place in sources),
     )

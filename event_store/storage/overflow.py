@@ -14,6 +14,12 @@ MAX_COLUMNS = 500
 """As many tags and fields have columns of their own in a batch in memory, and in a segment."""
 
 ATTRS = pa.map_(pa.string(), pa.string())
+"""The type of the map."""
+
+
+def text_of(value: str | float) -> str:
+    """Return what the map holds of a value."""
+    return value if isinstance(value, str) else str(pa.scalar(value, pa.float64()).cast(pa.string()).as_py())
 
 
 def kept_columns(batches: Sequence[pa.RecordBatch]) -> Collection[str] | None:

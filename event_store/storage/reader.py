@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from event_store.storage import segments
-from event_store.storage.errors import StoreMissing
-from event_store.storage.frames import Cipher, FrameDamaged, unpack
+from event_store.storage.crypto import Keyring, read_keys
+from event_store.storage.errors import StoreLocked, StoreMissing
+from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
 from event_store.storage.manifest import NAME, Manifest, Segment, load
 from event_store.storage.quarantine import Damage
@@ -36,9 +37,9 @@ class _Followed:
 class Reader:
     """Follows a store. May be called from any thread."""
 
-    def __init__(self, folder: Path, cipher: Cipher | None = None) -> None:
+    def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
         self.folder = folder
-        self._cipher = cipher
+        self._keys = keys
         self._stamp: tuple[int, ...] = ()
         self._manifest = Manifest(0)
         self._sound: tuple[Segment, ...] = ()
@@ -48,9 +49,12 @@ class Reader:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, *, cipher: Cipher | None = None) -> Reader:
-        """Begin to follow the store in `folder`; StoreMissing if there is none, StoreDamaged if it has no manifest."""
-        reader = cls(folder, cipher)
+    def open(cls, folder: Path, *, key_file: Path | None = None) -> Reader:
+        """Begin to follow the store in `folder`.
+
+        StoreMissing if there is none, StoreDamaged if it has no manifest, StoreLocked if it is sealed with another key.
+        """
+        reader = cls(folder, None if key_file is None else read_keys(key_file))
         reader.snapshot()
         return reader
 
@@ -63,7 +67,7 @@ class Reader:
                     self._reload()
                     self._stamp = stamp
                 if self._follow() and self._look() == stamp:  # nothing was flushed meanwhile, so nothing was missed
-                    return Snapshot(self.folder, self._manifest.version, self._sound, self._hot.batches)
+                    return Snapshot(self.folder, self._manifest.version, self._sound, self._hot.batches, self._keys)
 
     @property
     def damages(self) -> tuple[Damage, ...]:
@@ -81,6 +85,8 @@ class Reader:
         manifest = load(self.folder)
         if manifest is None:
             raise StoreMissing(f"there is no store in {self.folder}")
+        for segment in manifest.segments:
+            segments.secret_of(segment, self._keys)
         known = set(self._sound)
         self._damages = {}
         self._sound = tuple(one for one in manifest.segments if one in known or self._is_sound(one))
@@ -124,7 +130,9 @@ class Reader:
                     return
             else:
                 try:
-                    batch, _ = unpack(found.kept, self._cipher)
+                    batch, _ = unpack(found.kept, self._keys)
+                except StoreLocked as error:
+                    raise StoreLocked(f"{path}: {error}") from error
                 except FrameDamaged:
                     batch = None
                 if batch is not None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import structlog
 
 from event_store.storage import segments
-from event_store.storage.errors import StoreDamaged
-from event_store.storage.frames import Cipher, FrameDamaged, unpack
+from event_store.storage.crypto import Keyring
+from event_store.storage.errors import StoreDamaged, StoreLocked
+from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
 from event_store.storage.manifest import NAME, Manifest, load, save
 from event_store.storage.quarantine import Damage, set_bytes_aside, set_segment_aside
@@ -34,7 +35,7 @@ class Recovered:
 
     folder: Path
     manifest: Manifest
-    cipher: Cipher | None
+    keys: Keyring | None
     next_seq: int = 0
     hot: HotBuffer = field(default_factory=HotBuffer)
     marks: list[bytes] = field(default_factory=list)
@@ -70,7 +71,9 @@ class Recovered:
     def _take(self, path: Path, found: Whole) -> None:
         self.next_seq = max(self.next_seq, found.head.end)
         try:
-            batch, marks = unpack(found.kept, self.cipher)
+            batch, marks = unpack(found.kept, self.keys)
+        except StoreLocked as error:
+            raise StoreLocked(f"{path}: {error}") from error
         except FrameDamaged as error:
             name = f"{WAL}/{path.name}"
             self.damages.append(
@@ -94,8 +97,8 @@ class Recovered:
             self.next_seq += _SKIPPED
 
 
-def recover(folder: Path, cipher: Cipher | None) -> Recovered:
-    """Read the folder, which must be locked, and make a store of an empty one; StoreDamaged if that cannot be."""
+def recover(folder: Path, keys: Keyring | None) -> Recovered:
+    """Read the folder, which must be locked, and make a store of an empty one; StoreDamaged or StoreLocked if not."""
     manifest = load(folder)
     (folder / WAL).mkdir(mode=0o700, exist_ok=True)
     (folder / segments.FOLDER).mkdir(mode=0o700, exist_ok=True)
@@ -104,7 +107,9 @@ def recover(folder: Path, cipher: Cipher | None) -> Recovered:
             raise StoreDamaged(f"{folder} holds events, and no {NAME}: put one from a backup in its place")
         manifest = Manifest.new()
         save(folder, manifest)
-    recovered = Recovered(folder, manifest, cipher)
+    for segment in manifest.segments:
+        segments.secret_of(segment, keys)
+    recovered = Recovered(folder, manifest, keys)
     recovered.read_log()
     recovered.look_at_segments()
     for stray in segments.strays(folder, recovered.manifest.segments):

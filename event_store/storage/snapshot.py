@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 
-from event_store.storage.manifest import Segment
+from event_store.storage import segments
+from event_store.storage.crypto import Keyring
+from event_store.storage.manifest import Gone, Segment
 from event_store.storage.quarantine import Damage
 
 
@@ -23,11 +27,14 @@ class Snapshot:
     """The newest last."""
     hot: tuple[pa.RecordBatch, ...]
     """In order of `seq`."""
+    keys: Keyring | None = field(default=None, repr=False)
+    held: object = field(default=None, repr=False, compare=False)
+    """What keeps the files of the segments on disk as long as it lives."""
 
     @cached_property
     def columns(self) -> frozenset[str]:
         """The names of all columns that any part of it has."""
-        every: set[frozenset[str]] = {segment.columns for segment in self.segments} | {
+        every: set[frozenset[str]] = {one.columns for one in self.segments} | {
             frozenset(one.schema.names) for one in self.hot
         }
         return frozenset().union(*every)
@@ -41,6 +48,14 @@ class Snapshot:
     def path(self, segment: Segment) -> Path:
         """Where the file of a segment is."""
         return self.folder / segment.file
+
+    def read(self, segment: Segment, columns: Collection[str] | None = None) -> pa.Table:
+        """Read a segment, sealed or not, or some of its columns; StoreLocked, SegmentDamaged."""
+        return segments.read(self.folder, segment, self.keys, columns)
+
+    def dataset(self, segment: Segment) -> ds.Dataset:
+        """Open a segment, sealed or not, to be read as need be; StoreLocked, OSError or ArrowException."""
+        return segments.dataset(self.folder, segment, self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +77,5 @@ class StoreStats:
     """What was found damaged since this process opened the store."""
     recovery_s: float
     """How long opening took."""
+    gone: Gone = field(default_factory=Gone)
+    """What was not to be kept any longer, since the store began."""

@@ -2,10 +2,10 @@
 
 In:    batches of events, appended to the log and forced to disk before `append` returns.
 Out:   snapshots; segments, into which events are flushed by number, size and age.
-Drops: nothing but what the disk damaged, which is set aside and reported.
+Drops: what the settings say is kept no longer, counted; what the disk damaged is set aside and reported.
 
 All methods block, and may be called from any thread. Whoever owns the store calls `flush` from a thread of its own when
-it is `flush_due`: writing goes on meanwhile.
+it is `flush_due`, and `compact` now and then from another: writing and flushing go on meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,17 @@ import pyarrow as pa
 
 from event_store.storage import quarantine, segments
 from event_store.storage.config import StorageSettings
+from event_store.storage.crypto import read_keys
 from event_store.storage.errors import StoreBusy, StoreClosed, StoreFull
-from event_store.storage.frames import Cipher, pack
-from event_store.storage.manifest import Segment, save
+from event_store.storage.frames import pack
+from event_store.storage.manifest import Gone, Segment, save
+from event_store.storage.parquet import Layout
 from event_store.storage.quarantine import Damage
 from event_store.storage.recovery import WAL, Recovered, recover
+from event_store.storage.removal import Removal
 from event_store.storage.schema import check, merged, numbered
 from event_store.storage.snapshot import Snapshot, StoreStats
+from event_store.storage.tending import Tending
 from event_store.storage.wal import Wal
 from plumbing.private_files import PRIVATE, sync_directory
 from plumbing.spool import Frame
@@ -65,11 +69,11 @@ class Store:
     ) -> None:
         self.folder = recovered.folder
         self._settings = settings
-        self._layout = segments.Layout(row_group_rows=settings.row_group_rows, zstd_level=settings.zstd_level)
+        self._layout = Layout(row_group_rows=settings.row_group_rows, zstd_level=settings.zstd_level)
         self._clock = clock
         self._recovery_s = recovery_s
         self._folder_lock = lock
-        self._cipher = recovered.cipher
+        self._keys = recovered.keys
         self._manifest = recovered.manifest
         self._hot = recovered.hot
         self._next_seq = recovered.next_seq
@@ -81,6 +85,9 @@ class Store:
         self._waiting: deque[_Append] = deque()
         self._writing = threading.Lock()  # the log, and what is in memory
         self._changing = threading.Lock()  # the manifest; taken before the other
+        self._compacting = threading.Lock()  # taken before both
+        self._removal = Removal(self.folder, settings.remove_after_s, clock)
+        self._tending = Tending(self.folder, settings, self._keys, self)
         self._closed = False
 
     @classmethod
@@ -89,7 +96,6 @@ class Store:
         folder: Path,
         settings: StorageSettings,
         *,
-        cipher: Cipher | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> Store:
         """Open the store in `folder` (made if need be, 0700) for writing, and recover what is in it.
@@ -98,13 +104,14 @@ class Store:
         if the folder cannot be had.
         """
         began = time.perf_counter()
+        keys = None if settings.key_file is None else read_keys(settings.key_file)
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(folder.parent)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            recovered = recover(folder, cipher)
+            recovered = recover(folder, keys)
             return cls(lock, recovered, settings, clock, time.perf_counter() - began)
         except BlockingIOError as error:
             os.close(lock)
@@ -126,9 +133,9 @@ class Store:
         if not batches:
             return self._next_seq
         if self._is_over(2):
-            self.flush()
+            self._make_room()
         batch = merged(batches)
-        work = _Append(batch, pack(batch, (marks,) if marks else (), self._cipher))
+        work = _Append(batch, pack(batch, (marks,) if marks else (), self._keys))
         self._waiting.append(work)
         with self._writing:
             if not work.is_done:
@@ -156,7 +163,7 @@ class Store:
                     if not batches:
                         return
                     self._rotate()
-                made = segments.write_all(self.folder, batches, self._layout)
+                made = segments.write_all(self.folder, batches, self._layout, self._keys)
                 manifest = self._manifest.changed(add=made, flushed=boundary)
                 save(self.folder, manifest)
             except OSError as error:
@@ -168,10 +175,46 @@ class Store:
             with suppress(OSError):  # the next flush, or the next start, removes them
                 self._wal.remove(boundary)
 
+    def compact(self, now_ns: int | None = None, *, everything: bool = False) -> int:
+        """Let go of what is kept no longer, and join segments of an hour, sorted; returns how many went into others.
+
+        `everything` does not wait until an hour is over, and seals with the key of now what is sealed with another, or
+        not at all. StoreFull if the disk does not take it: then all is as it was. It takes seconds for each million.
+        """
+        with self._compacting:
+            try:
+                return self._tending.tend(time.time_ns() if now_ns is None else now_ns, everything=everything)
+            except OSError as error:
+                raise self._full(error) from error
+            finally:
+                with self._changing:
+                    with self._writing:
+                        oldest = self._removal.oldest()
+                    self._removal.sweep(oldest)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return what there is on disk now, the newest last; its files may go at any time, but for a snapshot's."""
+        return self._manifest.segments
+
+    def replace(self, old: Sequence[Segment], new: Iterable[Segment], gone: Gone) -> bool:
+        """Put segments in the place of others, at once; False, and nothing is changed, if one of those is no more."""
+        with self._changing:
+            if self._closed:
+                raise StoreClosed(f"the store in {self.folder} is closed")
+            if not set(old).issubset(self._manifest.segments):
+                return False
+            manifest = self._manifest.changed(add=new, remove={segment.file for segment in old}, gone=gone)
+            save(self.folder, manifest)
+            with self._writing:
+                self._manifest = manifest
+            self._removal.retire(old, manifest.version)
+        return True
+
     def snapshot(self) -> Snapshot:
-        """Return what there is now: every event that was acknowledged, once."""
+        """Return what there is now: every event that was acknowledged, once. Its files stay as long as it lives."""
         with self._writing:
-            return Snapshot(self.folder, self._manifest.version, self._manifest.segments, self._hot.batches)
+            manifest = self._removal.lend(self._manifest)
+            return Snapshot(self.folder, manifest.version, manifest.segments, self._hot.batches, self._keys, manifest)
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every segment and set aside those that are not what was written; the rest serves. Takes its time."""
@@ -181,8 +224,10 @@ class Store:
                 segments.verify(self.folder, segment)
             except segments.SegmentDamaged as error:
                 bad[segment] = str(error)
-        if not bad:
-            return ()
+        return self.set_aside(bad) if bad else ()
+
+    def set_aside(self, bad: dict[Segment, str]) -> tuple[Damage, ...]:
+        """Take segments out of the store, and say what is wrong with each."""
         with self._changing:
             still = [segment for segment in bad if segment in self._manifest.segments]
             found = tuple(quarantine.set_segment_aside(self.folder, one, bad[one]) for one in still)
@@ -213,11 +258,13 @@ class Store:
             set_aside=quarantine.count(self.folder),
             damages=damages,
             recovery_s=self._recovery_s,
+            gone=manifest.gone,
         )
 
     def close(self) -> None:
         """Let go of the folder. What is in memory is in the log, and is found there when the store is opened next."""
-        with self._changing, self._writing:
+        self._tending.stop.set()
+        with self._compacting, self._changing, self._writing:
             if not self._closed:
                 self._closed = True
                 self._wal.rotate()
@@ -226,6 +273,13 @@ class Store:
     def _is_over(self, times: int) -> bool:
         settings, hot = self._settings, self._hot
         return hot.rows >= times * settings.flush_rows or hot.bytes >= times * settings.flush_bytes
+
+    def _make_room(self) -> None:
+        """Wait for a flush that runs; flush if there is none, or it was not enough."""
+        with self._changing:
+            is_over = self._is_over(2)
+        if is_over:
+            self.flush()
 
     def _commit(self) -> None:
         """Write down all that waits, as one."""
@@ -264,7 +318,7 @@ class Store:
         self._hot.fix()
         self._wal.rotate()
         if self._marks:
-            self._append_to_log([pack(None, tuple(self._marks), self._cipher)])
+            self._append_to_log([pack(None, tuple(self._marks), self._keys)])
 
     def _full(self, error: OSError) -> StoreFull:
         return StoreFull(f"cannot write to the store in {self.folder}: {error.strerror or error}")

@@ -59,6 +59,7 @@ async def test_a_goodbye_is_returned(controller: Controller, code: int) -> None:
         b"\xc2\x80mask",  # an extension that was not agreed on
         Frame(Opcode.CONT, b"of nothing").serialize(mask=True),
     ],
+    ids=["unmasked", "opcode", "extension", "continuation"],
 )
 async def test_a_client_that_does_not_speak_the_protocol_is_told_so(controller: Controller, nonsense: bytes) -> None:
     _, socket = await opened(controller)

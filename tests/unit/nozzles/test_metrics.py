@@ -23,7 +23,7 @@ def test_the_lag_is_the_age_of_the_first_envelope_and_the_others_are_not_looked_
     assert lag_s(frame(first) + b"\xff\xff\xff\xff") == pytest.approx(3600, abs=600)
 
 
-@pytest.mark.parametrize("timestamp", [0, -5, int((time.time() + 3600) * 1e9)])
+@pytest.mark.parametrize("timestamp", [0, -5, 2**63 - 1], ids=["none", "before 1970", "far off"])
 def test_an_envelope_without_a_time_or_from_the_future_lags_behind_nothing(timestamp: int) -> None:
     assert lag_s(frame(Envelope(timestamp=timestamp).SerializeToString())) == 0
 

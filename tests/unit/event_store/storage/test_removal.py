@@ -19,11 +19,11 @@ def test_a_file_goes_after_a_while_and_its_directories_with_it(tmp_path: Path, h
     removal = Removal(tmp_path, 10.0, lambda: now[0])
     removal.retire([here], 1)
     now[0] = 9.0
-    removal.sweep()
+    removal.sweep(removal.oldest())
     assert (tmp_path / here.file).exists()
 
     now[0] = 10.0
-    removal.sweep()
+    removal.sweep(removal.oldest())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -31,11 +31,11 @@ def test_a_file_stays_as_long_as_anybody_holds_a_manifest_that_has_it(tmp_path: 
     removal = Removal(tmp_path, 0.0, lambda: 0.0)
     held, later = removal.lend(Manifest(0, 4)), removal.lend(Manifest(0, 5))
     removal.retire([here], 5)
-    removal.sweep()
+    removal.sweep(removal.oldest())
     assert (tmp_path / here.file).exists()
 
     del held
-    removal.sweep()
+    removal.sweep(removal.oldest())
     assert not (tmp_path / here.file).exists()
     assert later.version == 5
 
@@ -45,6 +45,6 @@ def test_a_directory_stays_that_has_others_and_a_file_may_be_gone_already(tmp_pa
     (tmp_path / "day" / "hour" / "2").touch()
     (tmp_path / here.file).unlink()
     removal.retire([here], 1)
-    removal.sweep()
+    removal.sweep(removal.oldest())
 
     assert (tmp_path / "day" / "hour" / "2").exists()

@@ -159,6 +159,30 @@ def test_writing_waits_for_a_flush_when_too_much_is_in_memory(tmp_path: Path) ->
         assert numbers_in(store.snapshot()) == list(range(50))
 
 
+def test_writing_waits_for_the_flush_that_runs_and_makes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, saving, goes_on = manifests.save, threading.Event(), threading.Event()
+
+    def slow(folder: Path, manifest: manifests.Manifest) -> None:
+        saving.set()
+        goes_on.wait()
+        real(folder, manifest)
+
+    with closing(opened(tmp_path, flush_rows=10)) as store, ThreadPoolExecutor(2) as threads:
+        store.append([events(range(15))])
+        monkeypatch.setattr("event_store.storage.store.save", slow)
+        flush = threads.submit(store.flush)
+        saving.wait()
+        store.append([events(range(15, 22))])
+        append = threads.submit(store.append, [events(range(22, 30))])
+        goes_on.set()
+        flush.result()
+        append.result()
+        assert (len(store.segments()), store.stats().hot_events) == (1, 15)
+        assert numbers_in(store.snapshot()) == list(range(30))
+
+
 def test_writing_goes_on_during_a_flush(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.append([events([1])])
     real = manifests.save

@@ -84,6 +84,25 @@ def test_what_is_cut_short_leaves_a_good_store(store: Store, monkeypatch: pytest
         assert len(again.segments()) == 1
 
 
+def test_a_reader_that_meets_a_missing_file_reads_the_manifest_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, looks = segments.look, []
+
+    def late(folder: Path, segment: Segment) -> None:
+        looks.append(segment)
+        if len(looks) == 1:
+            store.compact(everything=True)
+        real(folder, segment)
+
+    monkeypatch.setattr(segments, "look", late)
+    reader = Reader.open(store.folder)
+
+    assert numbers_in(reader.snapshot()) == list(range(40))
+    assert reader.damages == ()
+    assert not (store.folder / looks[0].file).exists()
+
+
 def test_a_full_disk_leaves_all_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
