@@ -43,11 +43,12 @@ def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
     """Read all events of a snapshot, in order of their places; what is null is left out."""
     tables = [snapshot.read(segment) for segment in snapshot.segments]
     tables += [pa.Table.from_batches([batch]) for batch in snapshot.hot]
-    rows = [row for table in tables for row in _plain(table)]
+    rows = [row for table in tables for row in plain(table)]
     return sorted(({k: v for k, v in sorted(row.items()) if v is not None} for row in rows), key=lambda row: row["seq"])
 
 
-def _plain(table: pa.Table) -> list[dict[str, Any]]:
+def plain(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table, times in nanoseconds: Python's own have none."""
     place = table.schema.get_field_index("time")
     rows: list[dict[str, Any]] = table.set_column(place, "time", table["time"].cast(pa.int64())).to_pylist()
     return rows

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from event_store.storage import Segment, StorageSettings, Store
 from event_store.storage.compaction import jobs
-from tests.unit.event_store.storage.events import START, batch_of, events, opened, rows_of
+from tests.unit.event_store.storage.events import START, batch_of, events, opened, plain, rows_of
 
 HOUR = 3_600_000_000_000
 FIRST = START // HOUR * HOUR
@@ -108,7 +108,7 @@ def test_what_is_joined_is_sorted_by_source_and_time_and_nothing_is_lost(store: 
     assert store.compact(everything=True) == 6
 
     (segment,) = store.snapshot().segments
-    rows = store.snapshot().read(segment).select(["source_id", "time", "seq"]).to_pylist()
+    rows = plain(store.snapshot().read(segment).select(["source_id", "time", "seq"]))
     assert rows == sorted(rows, key=lambda row: (row["source_id"] or "", row["time"], row["seq"]))
     assert rows_of(store.snapshot()) == before
     assert (segment.level, segment.rows, segment.min_seq, segment.max_seq) == (1, 72, 0, 71)
