@@ -38,6 +38,8 @@ async def running(room: str, certs: Path, **settings: Any) -> AsyncIterator[Port
     defaults: dict[str, Any] = {"listen": "127.0.0.1:0", **tls_settings(certs, LEAF_OF[room])}
     if room == "doppler":
         defaults["self_metrics_interval_s"] = 0  # tests count envelopes
+    if room == "log_cache":
+        defaults["memory_limit_bytes"] = 0  # of the process, which here is that of all the tests
     async with serving(_ROOMS[room].serve, _ROOMS[room].Config(**{**defaults, **settings})) as ports:
         yield ports
 

@@ -55,6 +55,8 @@ def unpack(kept: Kept, keys: Keyring | None = None) -> tuple[pa.RecordBatch | No
         raise FrameDamaged(f"a frame of a form that nobody knows, {form!r}")
     try:
         return _read(body, kept.count), marks
+    except StopIteration:
+        raise FrameDamaged("a frame is whole, and there is no batch of events in it") from None
     except (pa.ArrowException, ValueError, TypeError, OSError, EOFError, MemoryError) as error:
         raise FrameDamaged(f"a frame is whole, and its events cannot be read: {error}") from error
 

@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +70,13 @@ def test_changed_bytes_give_events_or_are_refused(data: st.DataObject) -> None:
         return
     assert batch is not None
     assert batch.num_rows == 3
+
+
+def test_a_stream_without_a_batch_is_refused() -> None:
+    sink = pa.BufferOutputStream()
+    pa.ipc.new_stream(sink, events(range(3)).schema).close()
+    with pytest.raises(FrameDamaged, match="no batch"):
+        unpack(Kept(1, b"\0" + sink.getvalue().to_pybytes(), 3, ()))
 
 
 def test_another_number_of_events_is_refused() -> None:
