@@ -13,9 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks import event_data
+from benchmarks.ceiling import Ceiling
 from benchmarks.options import Options
+from benchmarks.pipeline import SteadyPath
 from benchmarks.processes import BenchmarkError
-from benchmarks.rig import Bench
+from benchmarks.rig import Bench, Layout
 from benchmarks.rows import Measure, Run
 
 _QUICK = 200_000
@@ -78,4 +80,21 @@ def _prepare(path: Path, events: int) -> int:
     return text_bytes
 
 
-PATHS = [Keeping()]
+PATHS = [
+    Keeping(),
+    SteadyPath(
+        name="event store: fed by a doppler",
+        layout=Layout(event_store=True),
+        rate=50_000,
+        budget=8,
+        original="",
+        only=["event store"],
+        memory=True,
+    ),
+    Ceiling(
+        name="event store: highest rate from a doppler",
+        layout=Layout(event_store=True),
+        original="",
+        budget=150,
+    ),
+]

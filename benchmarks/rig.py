@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.processes import BenchmarkError, Component, Process, Use, Worker, machine_busy_s
@@ -20,7 +21,7 @@ from plumbing.tokens import TokenStore
 
 SUBSCRIBED_S = 60.0
 READERS = ("v1 reader", "v2 reader", "sse reader", "drain reader")
-STORES = ("log cache", "nozzle")
+STORES = ("log cache", "nozzle", "event store")
 _POLL_S = 0.05
 _SETTLED_S = 0.2
 _WITHOUT_DOOR = ("syslog_adapter", "benchmarks.null_nozzle")
@@ -49,6 +50,8 @@ class Layout:
     """Of the log cache."""
     nozzle: bool = False
     """A nozzle without a sink at the end, fed by the Dopplers."""
+    event_store: bool = False
+    """An event store at the end, likewise."""
     drains: int = 0
     """Syslog drains at the end, of a source each; a single one is for all sources."""
     dead_drains: int = 0
@@ -134,7 +137,8 @@ class Rig:
             return count
         stores = [name for name in STORES if name in self.components]
         end, kinds = (stores, ("store", "sink")) if stores else (self._dopplers(), ("ingress",))
-        return sum(account["received"] for name in end for account in self._accounts(name, *kinds))
+        accounts = [account for name in end for account in self._accounts(name, *kinds)]
+        return sum(account["delivered" if account["kind"] == "sink" else "received"] for account in accounts)
 
     def wait_until_received(self, total: int, deadline: float) -> int:
         """Wait for `total` envelopes at the far end, and say how many there are by `deadline`."""
@@ -211,7 +215,7 @@ class Rig:
         """Wait until every Doppler knows every consumer: what is sent before that is nobody's."""
         layout = self.layout
         wanted = layout.firehose + layout.firehoses + bool(layout.app_streams) + layout.v2_reader + layout.sse_reader
-        wanted += layout.log_cache + layout.nozzle + bool(layout.drains)
+        wanted += layout.log_cache + layout.nozzle + layout.event_store + bool(layout.drains)
         deadline = time.monotonic() + SUBSCRIBED_S
         for name in self._dopplers():
             while (
@@ -244,6 +248,10 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
             starting.log_cache(addresses)
         if layout.nozzle:
             starting.component("nozzle", "benchmarks.null_nozzle", "nozzle", ["--doppler-addresses", addresses])
+        if layout.event_store:
+            given = ["--doppler-addresses", addresses, "--auth.tokens-dir", str(bench.tokens)]
+            folder = starting.closing.enter_context(TemporaryDirectory(dir=bench.directory))
+            starting.component("event store", "event_store", "event-store", [*given, "--data-dir", folder])
         if layout.drains:
             starting.drains(addresses)
         if layout.v2_reader:
@@ -268,7 +276,7 @@ class _Starting:
 
     def __init__(self, rig: Rig, closing: ExitStack) -> None:
         self._rig = rig
-        self._closing = closing
+        self.closing = closing
 
     def component(self, name: str, module: str, leaf: str, flags: Sequence[str] = ()) -> str:
         """Start a component and return its address, if others connect to it."""
@@ -277,14 +285,14 @@ class _Starting:
         common += ["--admin-listen", "127.0.0.1:0", "--name", name]
         common += ["--listen", "127.0.0.1:0"] * (module not in _WITHOUT_DOOR)
         component = Component(name, module, [*common, *flags], self._log(name))
-        self._closing.callback(component.close)
+        self.closing.callback(component.close)
         self._rig.components[name] = component
         return component.endpoints.get("listen", "")
 
     def worker(self, name: str, module: str, address: str, flags: Sequence[str] = ()) -> None:
         common = ["--address", address, "--certs", str(self._rig.bench.certs)]
         worker = Worker(name, module, [*common, *flags], self._log(name))
-        self._closing.callback(worker.close)
+        self.closing.callback(worker.close)
         self._rig.workers[name] = worker
 
     def sender(self, address: str, server_name: str) -> None:

@@ -70,6 +70,7 @@ async def serve(
         with trio.move_on_after(_FIRST_LOOK_S):  # so that what comes first finds its drains
             await keeper.refresh()
         background.start_soon(keeper.run)
+        background.start_soon(intake.run)
         background.start_soon(_keep_telling, pool, config.tell_losses_s)
         ports: dict[str, str] = {}
         if config.cache.enabled:
@@ -83,6 +84,7 @@ async def serve(
         task_status.started(ports)
 
         await stop.wait()
+        intake.stop()
         await island.run(intake.subscription.close)
         await pool.close(config.drain_grace_s)
         pool.tell_losses()

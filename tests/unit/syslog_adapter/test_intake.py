@@ -40,9 +40,12 @@ async def deliver(island: Island, intake: Intake, *batches: bytes) -> None:
         for message in messages:
             await intake.relay(check(message))
 
-    await island.run(relay_all)
-    for message in messages:
-        await message.confirmed.wait()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(intake.run)
+        await island.run(relay_all)
+        for message in messages:
+            await message.confirmed.wait()
+        intake.stop()
 
 
 async def test_messages_cross_over_in_order_and_are_confirmed() -> None:
@@ -75,6 +78,22 @@ async def test_strangers_are_told_apart() -> None:
         intake = Intake(island, Dealt())
         stranger = Stranger(lines("wanted"))
         await island.run(intake.relay, check(stranger))
+        intake.stop()
         await stranger.confirmed.wait()
 
     assert intake.account().outside == 1
+
+
+async def test_what_has_come_is_handed_over_when_it_stops_and_nothing_after_that() -> None:
+    dealt = Dealt()
+    async with open_island() as island, trio.open_nursery() as nursery:
+        intake = Intake(island, dealt)
+        nursery.start_soon(intake.run)
+        first, second = Message(lines("wanted 1")), Message(lines("wanted 2"))
+        await island.run(intake.relay, check(first))
+        intake.stop()
+        await first.confirmed.wait()
+        await island.run(intake.relay, check(second))
+
+    assert dealt.texts == ["wanted 1"]
+    assert not second.confirmed.is_set()
