@@ -6,7 +6,11 @@ from pathlib import Path
 import grpc
 import pytest
 
+from plumbing.island import open_island
 from plumbing.lifecycle import Ports
+from tests.asked_authority import APP, SERVICE, Asked, here
+from tests.fakes.capi import FakeCapi
+from tests.fakes.uaa import FakeUaa
 from tests.running import dial, running
 from tests.running_controller import Controller, open_controller
 from tests.running_gateway import Gateway, open_gateway
@@ -54,3 +58,23 @@ async def controller(certs_dir: Path, tmp_path: Path) -> AsyncIterator[Controlle
     """A traffic controller without Dopplers."""
     async with open_controller(certs_dir, tmp_path) as controller:
         yield controller
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+async def asked(request: pytest.FixtureRequest, certs_dir: Path, tmp_path: Path) -> AsyncIterator[Asked]:
+    """An authority, once on either event loop."""
+    secret = tmp_path / "secret"
+    with FakeUaa(certs_dir) as uaa, FakeCapi(certs_dir, uaa.who) as capi:
+        secret.write_text(f"{uaa.client_secret}\n")
+        capi.apps[APP], capi.services[SERVICE] = {"alice"}, {"alice"}
+        if request.param == "trio":
+            yield Asked(uaa, capi, certs_dir, here, secret)
+        else:
+            async with open_island() as island:
+                yield Asked(uaa, capi, certs_dir, island.run, secret)
+
+
+@pytest.fixture(params=["check_token", "keys"])
+def verify(request: pytest.FixtureRequest) -> str:
+    """Either way to find out about a token."""
+    return str(request.param)

@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,75 +16,12 @@ import trio
 from joserfc.jwk import OctKey
 from prometheus_client import generate_latest
 
-from plumbing.auth import Access, Authority, AuthSettings, Decision, make_authority
+from plumbing.auth import Access, AuthSettings, Decision, make_authority
 from plumbing.auth.metrics import expose_authority
-from plumbing.island import open_island
 from plumbing.metrics import Metrics
 from plumbing.tls import client_context
-from tests.fakes.capi import FakeCapi
+from tests.asked_authority import APP, ROOT, SECRET, SERVICE, Asked
 from tests.fakes.https_server import Mood, Reply
-from tests.fakes.uaa import FakeUaa
-
-APP = "9f3c2a41-58cc-4372-a567-0e02b2c3d479"
-SERVICE = "0e02b2c3-58cc-4372-a567-9f3c2a41d479"
-ROOT = Path(__file__).parents[2]
-SECRET = "a secret that is thirty-two bytes or more"
-
-
-@dataclass
-class Asked:
-    """An authority on either event loop, and those whom it asks."""
-
-    uaa: FakeUaa
-    capi: FakeCapi
-    certs: Path
-    run: Any
-    secret: Path
-
-    def authority(self, **changes: Any) -> Authority:
-        """Make one that asks both; it need not be closed, as it keeps no connection."""
-        client = self.certs / "client"
-        settings = {
-            "mode": "uaa",
-            "uaa_url": self.uaa.url,
-            "uaa_ca": self.certs / "ca.crt",
-            "uaa_client_id": self.uaa.client_id,
-            "uaa_client_secret_file": self.secret,
-            "capi_url": self.capi.url,
-            "capi_external_url": self.capi.external_url,
-            "capi_ca": self.certs / "ca.crt",
-            "capi_cert": client.with_suffix(".crt"),
-            "capi_key": client.with_suffix(".key"),
-            "timeout_s": 10.0,
-        }
-        return make_authority(AuthSettings(**{**settings, **changes}))
-
-    async def access(self, question: Any, *arguments: Any, **options: Any) -> Access:
-        """Ask on the loop of this test."""
-        decision: Decision = await self.run(partial(question, *arguments, **options))
-        return decision.access
-
-
-async def here(function: Any) -> Any:
-    return await function()
-
-
-@pytest.fixture(params=["trio", "asyncio"])
-async def asked(request: pytest.FixtureRequest, certs_dir: Path, tmp_path: Path) -> AsyncIterator[Asked]:
-    secret = tmp_path / "secret"
-    with FakeUaa(certs_dir) as uaa, FakeCapi(certs_dir, uaa.who) as capi:
-        secret.write_text(f"{uaa.client_secret}\n")
-        capi.apps[APP], capi.services[SERVICE] = {"alice"}, {"alice"}
-        if request.param == "trio":
-            yield Asked(uaa, capi, certs_dir, here, secret)
-        else:
-            async with open_island() as island:
-                yield Asked(uaa, capi, certs_dir, island.run, secret)
-
-
-@pytest.fixture(params=["check_token", "keys"])
-def verify(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 async def test_scopes_decide(asked: Asked, verify: str) -> None:
@@ -214,62 +150,6 @@ async def test_shared_secrets_count_where_they_are_allowed(asked: Asked, allowed
     token = asked.uaa.signed({"alg": "HS256", "kid": "shared"}, claims, OctKey.import_key(SECRET))
 
     assert await asked.access(asked.authority(uaa_verify="keys", uaa_symmetric_keys=allowed).firehose, token) is access
-
-
-async def test_an_app_is_its_users_to_read(asked: Asked) -> None:
-    authority = asked.authority()
-
-    for token, source, access in [
-        (asked.uaa.token(user="alice"), APP, Access.GRANTED),
-        (asked.uaa.token(user="bob"), APP, Access.HIDDEN),
-        (asked.uaa.token("cloud_controller.admin", user="root"), APP, Access.GRANTED),
-        (asked.uaa.token("doppler.firehose", user="bob"), APP, Access.HIDDEN),
-        (asked.uaa.token(user="alice"), SERVICE, Access.HIDDEN),
-        (asked.uaa.token(user="alice", expires_in=-5), APP, Access.DENIED),
-        ("opaque", APP, Access.DENIED),
-        (None, APP, Access.DENIED),
-    ]:
-        assert await asked.access(authority.source, token, source) is access
-
-
-async def test_a_service_instance_is_its_users_to_read(asked: Asked) -> None:
-    authority = asked.authority()
-    alice, bob = asked.uaa.token(user="alice"), asked.uaa.token(user="bob")
-
-    assert await asked.access(authority.source, alice, SERVICE, services=True) is Access.GRANTED
-    assert await asked.access(authority.source, alice, APP, services=True) is Access.GRANTED
-    assert await asked.access(authority.source, bob, SERVICE, services=True) is Access.HIDDEN
-    assert asked.capi.asked(APP) == [f"/internal/v4/log_access/{APP}"]
-
-
-async def test_what_is_no_guid_is_not_asked_about(asked: Asked) -> None:
-    token = asked.uaa.token(user="alice")
-
-    for source in ("app", "../v3/apps", f"{APP}/../{SERVICE}", f"{APP}?a=b", f"{APP}\r\nX: y"):
-        assert await asked.access(asked.authority().source, token, source, services=True) is Access.DENIED
-    assert asked.capi.requests == []
-
-
-async def test_without_our_certificate_the_cloud_controller_does_not_answer(
-    asked: Asked, other_certs_dir: Path
-) -> None:
-    other = other_certs_dir / "client"
-    authority = asked.authority(capi_cert=other.with_suffix(".crt"), capi_key=other.with_suffix(".key"))
-
-    assert await asked.access(authority.source, asked.uaa.token(user="alice"), APP) is Access.UNKNOWN
-    assert asked.capi.requests == []
-
-
-@pytest.mark.parametrize("mood", ["down", "slow", "failing", "huge", "endless"])
-async def test_a_cloud_controller_in_trouble_lets_in_those_it_has_let_in(asked: Asked, mood: Mood) -> None:
-    authority = asked.authority(timeout_s=0.5 if mood in ("slow", "endless") else 10.0)
-    alice, again = asked.uaa.token(user="alice"), asked.uaa.token(user="alice")
-    assert await asked.access(authority.source, alice, APP) is Access.GRANTED
-
-    asked.capi.be(mood)
-
-    assert await asked.access(authority.source, alice, APP) is Access.GRANTED
-    assert await asked.access(authority.source, again, APP) is Access.UNKNOWN
 
 
 async def test_a_redirect_is_not_followed(asked: Asked) -> None:

@@ -33,6 +33,7 @@ EDGES = {
 """Modules that are tested where they meet real sockets or files, and where that is."""
 OF_NO_ONE_MODULE = {
     "envelope/test_compiled.py",
+    "envelope/test_compiled_extremes.py",
     "envelope/test_kernel_fuzz.py",
     "envelope/test_reference_conversions.py",
     "envelope/test_v1_and_v2_round_trips.py",
@@ -47,6 +48,8 @@ OF_NO_ONE_MODULE = {
     "log_cache/test_reads_by_arrival.py",
     "log_cache/test_reads_of_nodes.py",
     "log_cache/test_store_limits.py",
+    "plumbing/test_config_errors.py",
+    "plumbing/test_config_inner_tables.py",
     "test_docs.py",
     "test_layout.py",
 }
