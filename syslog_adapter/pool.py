@@ -33,13 +33,16 @@ class Pool:
         self._dispatcher = dispatcher
         self._settings = settings
         self._close_grace_s = close_grace_s
+        self._closed = False
         self._table = Table()
         self._leaving: list[Drain] = []
         self._gone = total(_ACCOUNT, SINK, [])
         self._retried_by_gone = 0
 
     def apply(self, table: Table) -> None:
-        """Have the drains of this table, and no others."""
+        """Have the drains of this table, and no others; none any more once it is closed."""
+        if self._closed:
+            return
         change = self._table.change_to(table)
         urls = {(binding.source_id, binding.url) for binding in change.added}
         for binding in change.removed:
@@ -59,6 +62,7 @@ class Pool:
 
     async def close(self, grace_s: float) -> None:
         """Deliver what waits, for `grace_s` at most, and end every drain; spools keep what is left."""
+        self._closed = True
         self._dispatcher.route({}, [])
         for drain in self.drains.values():
             self._leave(drain, grace_s, keep=True)

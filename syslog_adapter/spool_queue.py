@@ -186,9 +186,9 @@ class SpoolQueue:
     def _shut(self, spool: Spool | None) -> None:
         if spool is None:
             return
-        spool.close()
         if not self._keep:
-            shutil.rmtree(self._place.directory, ignore_errors=True)
+            shutil.rmtree(self._place.directory, ignore_errors=True)  # while it is ours: a successor waits for it
+        spool.close()
 
 
 def _need_not_know() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
 
 from event_store.query.names import canonical, resolve
@@ -61,14 +60,30 @@ def _source_may_match(expr: Expr, source: str) -> bool:
         case Compare(_, "==", value):
             return source == value
         case Compare(_, ":", value) if source.isascii() and value.isascii():
-            wildcards = ".*".join(re.escape(part) for part in value.lower().split("*"))
-            return re.fullmatch(wildcards, source.lower(), re.DOTALL) is not None
+            return _is_like(source.lower(), value.lower())
         case In(_, values):
             return source in values
         case Contains(_, text) if source.isascii() and text.isascii():
             return text.lower() in source.lower()
         case _:
             return True
+
+
+def _is_like(text: str, wildcards: str) -> bool:
+    """Match a text with one in which `*` is any text, in a time that no number of `*` makes long."""
+    first, *others = wildcards.split("*")
+    if not others:
+        return text == first
+    *middle, last = others
+    at = len(first)
+    if not text.startswith(first):
+        return False
+    for part in middle:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - at >= len(last) and text.endswith(last)
 
 
 def _overlaps(segment: Segment, span: Span) -> bool:

@@ -26,6 +26,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 """Functions that reach beyond `events`, and those that make huge texts of nothing, which no limit of memory sees."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _STATEMENTS = (exp.DDL, exp.DML, exp.Command, exp.Into, exp.Pragma, exp.Set, exp.Copy, exp.Attach, exp.Detach, exp.Use)
 
 
@@ -43,10 +44,17 @@ def checked(text: str) -> exp.Query:
     (select,) = statements
     if not isinstance(select, exp.Query):
         raise QueryRefused(f"{_ONLY}, and this is {_name(select)}: the store cannot be changed by SQL")
-    names = {cte.alias.lower() for cte in select.find_all(exp.CTE)} | {TABLE}
+    names = {_own(cte) for cte in select.find_all(exp.CTE)} | {TABLE}
     for node in select.walk():
         _check(node, names)
     return select
+
+
+def _own(cte: exp.CTE) -> str:
+    """Return the name of a WITH. It is known in one place and allowed in all: it must not be that of a file."""
+    if not _NAME.fullmatch(cte.alias):
+        raise QueryRefused(f'the name of a WITH is of letters, digits and _: "{cte.alias[:100]}" is none')
+    return cte.alias.lower()
 
 
 def _check(node: exp.Expr, names: set[str]) -> None:

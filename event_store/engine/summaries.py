@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from event_store.engine.engine import Cancel, Engine
+from event_store.engine.errors import QueryTooLarge
 from event_store.engine.result import Stats
 from event_store.engine.watch import Limits
 from event_store.model import FIELD, FIXED, NUMBER, RAW_MESSAGE, TAG, ColumnType, type_of
@@ -92,7 +93,11 @@ def timeseries(
     limits: Limits | None = None,
     cancel: Cancel = None,
 ) -> Timeseries:
-    """Count events over time; ValueError if the step makes more than MAX_BUCKETS buckets of the span."""
+    """Count events over time; the most frequent values of `by` have a series each.
+
+    ValueError if the step makes more than MAX_BUCKETS buckets of the span; QueryTooLarge if there are more values,
+    bucket by bucket, than an answer has rows.
+    """
     start_ns = query.span.start_ns // step_ns * step_ns
     buckets = -(-(query.span.end_ns - start_ns) // step_ns)
     if buckets > MAX_BUCKETS:
@@ -101,16 +106,21 @@ def timeseries(
     result = engine.run(snapshot, _with(query, stage), limits, cancel=cancel)
     times = result.table["time"].cast("int64").to_pylist()
     names = result.table[1].to_pylist() if by else [None] * len(times)
-    counts: dict[Any, list[int]] = {}
-    for moment, name, count in zip(times, names, result.table["count"].to_pylist(), strict=True):
-        counts.setdefault(name, [0] * buckets)[(moment - start_ns) // step_ns] += count
-    greatest = sorted(counts.items(), key=lambda one: -sum(one[1]))
-    rest = [values for _, values in greatest[MAX_SERIES:]]
+    if by and result.warnings and len(times) == (limits or Limits()).rows:
+        raise QueryTooLarge(f"{by} has too many values over that time: shorten it, or take a wider step")
+    rows = list(zip(times, names, result.table["count"].to_pylist(), strict=True))
+    totals: Counter[Any] = Counter()
+    for _, name, count in rows:
+        totals[name] += count
+    series = {name: [0] * buckets for name, _ in totals.most_common(MAX_SERIES)}
+    other = [0] * buckets
+    for moment, name, count in rows:
+        series.get(name, other)[(moment - start_ns) // step_ns] += count
     return Timeseries(
         start_ns=start_ns,
         step_ns=step_ns,
-        series=tuple(Series(name, tuple(values)) for name, values in greatest[:MAX_SERIES]),
-        other=tuple(map(sum, zip(*rest, strict=True))) if rest else None,
+        series=tuple(Series(name, tuple(values)) for name, values in series.items()),
+        other=tuple(other) if len(totals) > len(series) else None,
         stats=result.stats,
     )
 

@@ -6,6 +6,7 @@ process ended has a name that begins with a dot, and does not count.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -36,6 +37,7 @@ MOST_HOURS = 8
 
 _HOUR_NS = 3_600_000_000_000
 _READ_BYTES = 1 << 20
+_DAMAGE = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EINVAL)
 
 
 class SegmentDamaged(Exception):
@@ -144,7 +146,10 @@ def secret_of(segment: Segment, keys: Keyring | None) -> bytes | None:
 
 
 def look(folder: Path, segment: Segment) -> None:
-    """Raise SegmentDamaged if a glance shows that the file is not what was written: its size, its ends."""
+    """Raise SegmentDamaged if a glance shows that the file is not what was written: its size, its ends.
+
+    OSError, here and in `verify`, says that nobody can tell now.
+    """
     try:
         with open(folder / segment.file, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -153,9 +158,14 @@ def look(folder: Path, segment: Segment) -> None:
             file.seek(-8, os.SEEK_END)
             length, magic = file.read(4), file.read(4)
     except OSError as error:
-        raise SegmentDamaged(f"it cannot be read: {error.strerror}") from error
+        raise _told(error) from error
     if magic not in parquet.MAGICS or int.from_bytes(length, "little") > size:
         raise SegmentDamaged("its end is none of a segment")
+
+
+def _told(error: OSError) -> Exception:
+    """Return what is to be raised: a fault that is not the file's, as when too many are open, is no damage."""
+    return SegmentDamaged(f"it cannot be read: {error.strerror}") if error.errno in _DAMAGE else error
 
 
 def verify(folder: Path, segment: Segment) -> None:
@@ -167,7 +177,7 @@ def verify(folder: Path, segment: Segment) -> None:
             while part := file.read(_READ_BYTES):
                 checksum.update(part)
     except OSError as error:
-        raise SegmentDamaged(f"it cannot be read: {error.strerror}") from error
+        raise _told(error) from error
     if checksum.hexdigest() != segment.checksum:
         raise SegmentDamaged("its checksum is wrong")
 

@@ -48,6 +48,8 @@ class _Append:
 
     batch: pa.RecordBatch
     frame: Frame
+    marks: tuple[bytes, ...]
+    """Those of the frame, where they may be sealed."""
     end: int = -1
     error: Exception | None = None
 
@@ -135,7 +137,8 @@ class Store:
         if self._is_over(2):
             self._make_room()
         batch = merged(batches)
-        work = _Append(batch, pack(batch, (marks,) if marks else (), self._keys))
+        known = (marks,) if marks else ()
+        work = _Append(batch, pack(batch, known, self._keys), known)
         self._waiting.append(work)
         with self._writing:
             if not work.is_done:
@@ -162,12 +165,15 @@ class Store:
                     batches, boundary = self._hot.batches, self._next_seq
                     if not batches:
                         return
-                    self._rotate()
+                    if not self._wal.begins_at(boundary):  # as it does after a flush that failed
+                        self._rotate()
                 made = segments.write_all(self.folder, batches, self._layout, self._keys)
                 manifest = self._manifest.changed(add=made, flushed=boundary)
                 save(self.folder, manifest)
             except OSError as error:
                 raise self._full(error) from error
+            except (pa.ArrowException, ValueError, MemoryError) as error:  # nobody's append is to blame
+                raise StoreFull(f"cannot make segments of the store in {self.folder}: {error!r}") from error
             with self._writing:
                 self._manifest = manifest
                 self._hot.drop(boundary)
@@ -293,7 +299,7 @@ class Store:
         for work in works:
             self._hot.add(numbered(work.batch, self._next_seq))
             self._next_seq += work.batch.num_rows
-            self._remember(work.frame)
+            self._remember(work.marks)
             work.end = self._next_seq
         if self._oldest is None:
             self._oldest = self._clock()
@@ -307,9 +313,9 @@ class Store:
             self._next_seq += 1 + sum(frame.count for frame in frames)  # a reader may have seen them at these places
             raise
 
-    def _remember(self, frame: Frame) -> None:
-        self._marks += frame.marks
-        self._marks_bytes += sum(map(len, frame.marks))
+    def _remember(self, marks: tuple[bytes, ...]) -> None:
+        self._marks += marks
+        self._marks_bytes += sum(map(len, marks))
         while self._marks_bytes > self._settings.remembered_bytes:
             self._marks_bytes -= len(self._marks.popleft())
 

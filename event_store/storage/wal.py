@@ -121,6 +121,10 @@ class Wal:
             os.close(self._handle)
         self._path, self._handle, self._size = None, None, 0
 
+    def begins_at(self, seq: int) -> bool:
+        """Whether the file that is written to began with this one: it holds no events, but marks at most."""
+        return self._path is not None and self._path.stem == f"{seq:020d}"
+
     def remove(self, before: int) -> None:
         """Remove files that begin with an event before that; OSError when the disk does not let us."""
         for seq, path in files(self.folder):

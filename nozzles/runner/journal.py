@@ -7,6 +7,7 @@ Drops: nothing that counts: without it a repetition may be written a second time
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,10 @@ class Journal:
         """Add marks; raises OSError if the disk does not take them."""
         data = b"".join(marks)
         with open(os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0) as file:
-            file.write(data)
+            before = os.fstat(file.fileno()).st_size
+            if file.write(data) != len(data):
+                os.ftruncate(file.fileno(), before)  # half a mark would make nonsense of all behind it
+                raise OSError(errno.ENOSPC, "there is no room for all of the marks", str(self._file))
         self._size += len(data)
         if self._size > 2 * _MOST_BYTES:
             self.read()

@@ -70,10 +70,12 @@ class Crossing(Generic[T]):
     async def room(self) -> None:
         """On the island: wait until there is room for one more item."""
         while len(self._items) >= self._capacity:
-            self._room = self._new_event()
-            self._room_wanted = True
+            if not self._room_wanted:  # or else whoever waits already shares what there is to wait for
+                self._room = self._new_event()
+                self._room_wanted = True
+            room = self._room
             if len(self._items) >= self._capacity:  # still: nobody took any before seeing that room is wanted
-                await self._room.wait()
+                await room.wait()
 
     def put(self, item: T) -> None:
         """On the island: put an item in; whoever waits on the other side wakes up, now or soon."""
@@ -108,6 +110,7 @@ class Crossing(Generic[T]):
             return None
         item = self._items.popleft()
         if self._room_wanted:
+            room = self._room  # the one that is waited for, as long as room is wanted
             self._room_wanted = False
-            self._island.post(self._room.set)
+            self._island.post(room.set)
         return item

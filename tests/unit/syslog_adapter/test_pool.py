@@ -86,6 +86,14 @@ async def test_closing_delivers_what_it_can(nursery: trio.Nursery, autojump_cloc
     assert pool.active() == 0
 
 
+async def test_a_closed_pool_has_no_drains_whatever_is_bound(nursery: trio.Nursery) -> None:
+    pool = Pool(Dispatcher(), settings(OtherSide(), nursery))
+    await pool.close(0)
+    pool.apply(table(ONE, TWO))
+
+    assert pool.drains == {}
+
+
 async def test_a_drain_with_new_credentials_gets_the_spool_of_the_one_before(
     nursery: trio.Nursery, tmp_path: Path
 ) -> None:

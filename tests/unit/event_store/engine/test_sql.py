@@ -97,3 +97,8 @@ def test_a_statement_has_an_end() -> None:
 def test_any_text_is_a_select_or_refused(text: str) -> None:
     with suppress(QueryRefused):
         assert checked(text).sql(dialect="duckdb")
+
+
+def test_the_name_of_a_with_is_no_file() -> None:
+    with pytest.raises(QueryRefused, match="the name of a WITH"):
+        checked("""SELECT * FROM (WITH "/data/x.csv" AS (SELECT 1) SELECT 1) x, "/data/x.csv\"""")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from event_store.engine import Engine, Limits, facets, field_counts, step_for, timeseries
+from event_store.engine import Engine, Limits, QueryTooLarge, facets, field_counts, step_for, timeseries
 from event_store.engine.summaries import MAX_BUCKETS, MAX_SERIES, FieldCount, Series, fields_of
 from event_store.model import ColumnType
 from event_store.query.syntax import Query, Span
@@ -44,6 +44,14 @@ def test_no_more_series_than_can_be_told_apart(tmp_path: Path) -> None:
     assert len(found.series) == MAX_SERIES
     assert found.series[0] == Series("a3", (2,))
     assert found.other == (5,)
+    engine.close()
+
+
+def test_values_beyond_the_rows_of_an_answer_are_no_chart(tmp_path: Path) -> None:
+    many = snapshot_of(tmp_path, {"t_app": [f"a{number}" for number in range(20)]})
+    engine = Engine(tmp_path, threads=1)
+    with pytest.raises(QueryTooLarge, match="app has too many values"):
+        timeseries(engine, many, within("", 0, 40), 60 * SECOND, by="app", limits=Limits(rows=10))
     engine.close()
 
 

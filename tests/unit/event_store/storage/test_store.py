@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_store.events import to_events
-from event_store.storage import Damage, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull
+from event_store.storage import Damage, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull, segments
 from event_store.storage import manifest as manifests
 from event_store.storage.wal import files
 from tests.kernel_results import admitted
 from tests.strategies import batches, odd_batches
-from tests.unit.event_store.storage.events import batch_of, events, flip, numbers_in, opened, rows_of
+from tests.unit.event_store.storage.events import batch_of, events, flip, key_file, numbers_in, opened, rows_of
 
 
 @pytest.fixture
@@ -284,6 +285,33 @@ def test_marks_outlive_flushes_and_restarts_and_none_comes_twice(tmp_path: Path)
                 if number == round_:
                     store.flush()
             assert store.marks() == tuple(expected)
+
+
+def test_marks_that_are_sealed_outlive_a_flush(tmp_path: Path) -> None:
+    sealed = {"key_file": key_file(tmp_path / "keys", b"k")}
+    with closing(opened(tmp_path / "store", **sealed)) as store:
+        store.append([events([1])], b"mark")
+        store.flush()
+        assert store.marks() == (b"mark",)
+    with closing(opened(tmp_path / "store", **sealed)) as store:
+        assert store.marks() == (b"mark",)
+
+
+def test_a_segment_that_cannot_be_opened_for_want_of_files_is_not_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([events([1])])
+    store.flush()
+    (segment,) = store.snapshot().segments
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", refuse)
+        with pytest.raises(OSError, match="Too many"):
+            segments.verify(store.folder, segment)
+    assert numbers_in(store.snapshot()) == [1]
 
 
 def test_the_log_holds_nothing_that_was_flushed(store: Store) -> None:

@@ -1,5 +1,6 @@
 """The marks of what was delivered, on disk: the last are kept, the file stays small, a torn end does no harm."""
 
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +40,21 @@ def test_a_torn_end_is_cut_off(file: Path) -> None:
     again.append([mark(2)])
 
     assert Journal(file).read() == mark(1) + mark(2)
+
+
+def test_marks_for_which_there_is_only_half_the_room_are_not_written(file: Path) -> None:
+    under_test = Journal(file)
+    under_test.append([mark(1)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(OSError, match="no room"):
+            under_test.append([mark(2), mark(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    under_test.append([mark(4)])
+
+    assert Journal(file).read() == mark(1) + mark(4)
 
 
 def test_only_the_last_are_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

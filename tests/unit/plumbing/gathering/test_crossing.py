@@ -88,6 +88,26 @@ def test_there_is_no_room_in_a_full_row_until_one_is_taken() -> None:
     assert asyncio.run(fill())
 
 
+def test_all_that_wait_for_room_get_it() -> None:
+    async def fill() -> int:
+        crossing: Crossing[int] = Crossing(Ferry(), 1)
+        crossing.put(0)
+
+        async def put(number: int) -> None:
+            await crossing.room()
+            crossing.put(number)
+
+        putting = [asyncio.ensure_future(put(number)) for number in (1, 2)]
+        taken = 0
+        while taken < 3:
+            await asyncio.sleep(0)
+            taken += crossing.take() is not None
+        await asyncio.wait_for(asyncio.gather(*putting), 5)
+        return taken
+
+    assert asyncio.run(asyncio.wait_for(fill(), 20)) == 3
+
+
 async def test_within_trio_it_is_a_bounded_row(autojump_clock: trio.testing.MockClock) -> None:
     crossing: Crossing[int] = Crossing(Here(), 2, new_event=trio.Event)
     filled = 0
