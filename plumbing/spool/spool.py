@@ -110,22 +110,30 @@ class Spool:
     def read(self, max_bytes: int) -> list[Kept]:
         """Return the next batches behind those read so far, in order, up to `max_bytes` on disk but at least one.
 
-        Empty means that all have been read. What is corrupt is passed over, and counted.
+        Empty means that all have been read. What is corrupt is passed over, and counted. OSError says that nothing can
+        be read now, for want of file handles, say; what was read before that is returned.
         """
         found: list[Kept] = []
-        room = max_bytes
+        try:
+            self._read_into(found, max_bytes)
+        except OSError:
+            if not found:
+                raise
+        return found
+
+    def _read_into(self, found: list[Kept], room: int) -> None:
         while self._again and (not found or room >= self._again[0].head.frame_bytes):
-            place = self._again.popleft()
-            room -= place.head.frame_bytes
+            place = self._again[0]
             with place.segment.open() as file:
                 self._take(place, file, found)
+            self._again.popleft()
+            room -= place.head.frame_bytes
         if self._again:
-            return found
+            return
         for segment in [segment for segment in self._segments if segment.unread]:
             if found and room <= 0:
                 break
             room = self._read_segment(segment, room, found)
-        return found
 
     def commit(self, seq: int) -> None:
         """Let go of everything read up to and with `seq`: it never comes again, in this process or another."""
@@ -217,8 +225,8 @@ class Spool:
                 if found and head.frame_bytes > room:
                     return 0
                 self._pass(segment, offset, head.before)
-                segment.offset, segment.position = offset + head.frame_bytes, head.end
                 self._take(Place(segment, offset, head), file, found)
+                segment.offset, segment.position = offset + head.frame_bytes, head.end
                 room -= head.frame_bytes
         self._pass(segment, segment.size, segment.end)
         return room

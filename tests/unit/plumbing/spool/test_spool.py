@@ -365,6 +365,33 @@ def test_what_may_pass_costs_nothing(spool: Spool, monkeypatch: pytest.MonkeyPat
     assert balanced(spool)
 
 
+@pytest.mark.parametrize("rewound", [False, True])
+def test_what_may_pass_loses_nothing_that_was_read_before(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, rewound: bool
+) -> None:
+    for number in range(4):
+        spool.put([frame(number, size=60_000)])
+    if rewound:
+        spool.read(PLENTY)
+        spool.rewind()
+    calls = iter(range(100))
+
+    def opened(path: Path, mode: str, buffering: int) -> BinaryIO:
+        if next(calls) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open(path, mode, buffering)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("plumbing.spool.segment.open", opened, raising=False)
+        first = spool.read(PLENTY)
+        rest = spool.read(PLENTY)
+
+    assert numbers(first) + numbers(rest) == [0, 1, 2, 3]
+    spool.commit(rest[-1].seq)
+    assert (spool.done_total, spool.held) == (4, 0)
+    assert balanced(spool)
+
+
 def test_its_files_together_have_so_many_bytes_or_one_segment(tmp_path: Path) -> None:
     with closing(Spool.open(tmp_path, max_bytes=1)) as spool:
         for number in range(100):
