@@ -19,6 +19,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 
 from envelope import reference
 from envelope import severities as guessing
+from envelope import columns as in_columns
 from envelope.columns import MOST_TAGS as MOST_TAG_COLUMNS
 from envelope.columns import Coded, Columns
 from envelope.errors import DecodeError

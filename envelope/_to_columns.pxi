@@ -3,6 +3,9 @@
 cdef enum:
     OF_NO_STREAM = 255
 
+cdef Py_ssize_t MOST_CELLS = in_columns.MOST_CELLS
+cdef Py_ssize_t MOST_MORE = in_columns.MOST_MORE
+
 cdef class Codes:
     """A coded column: which text each row has. Rows that came before a text did have none."""
 
@@ -144,6 +147,12 @@ cdef class Table:
         self.instance_id.put(first, self.rows, shape.instance_id)
         if shape.tags:
             self.take_tags(envelope, first)
+        return self.bound()
+
+    cdef int bound(self) except -1:
+        """Refuse to grow beyond measure: a small gauge may have many metrics and many tags."""
+        if self.rows * len(self.tags) > MOST_CELLS or len(self.more) > MOST_MORE:
+            raise OverflowError("the envelopes of a batch have too many rows with too many tags")
         return 0
 
     cdef int take_message(self, Shape *shape, Span envelope) except -1:
@@ -250,11 +259,14 @@ cdef class Table:
         cdef Py_ssize_t row
         if known.key.at == NULL:
             if len(self.tags) >= self.most_tags:
+                if len(self.more) + self.rows - first > MOST_MORE:
+                    raise OverflowError("the envelopes of a batch have too many rows with too many tags")
                 for row in range(first, self.rows):
                     self.more.append((row, bytes_of(key.at, key.at + key.size), bytes_of(value.at, value.at + value.size)))
                 return -1
             number = self.tag_names.add(key, hash)
             self.tags.append(Codes.__new__(Codes))
+            self.bound()
         (<Codes>self.tags[number]).put(first, self.rows, value)
         return number
 
@@ -287,7 +299,7 @@ cdef class Table:
         if count:
             for name, coded in made.tags.items():
                 self.put_tag(first, span_of(name), span_of(coded.values[0]))  # all rows of an envelope have its tags
-        return 0
+        return self.bound()
 
     cdef object drawn(self):
         """Make the columns."""

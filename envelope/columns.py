@@ -19,6 +19,12 @@ NO_STREAM = 255
 MOST_TAGS = 1000
 """As many tags have a column of their own, unless something else is asked for."""
 
+MOST_CELLS = 32 << 20
+"""Rows times tags, at most: each has a code of four bytes."""
+
+MOST_MORE = 200_000
+"""Tags without a column, of all rows together, at most."""
+
 _MOST_TEXT = 0x7FFFFFFF
 
 
@@ -109,7 +115,9 @@ class _Making:
         self._more: list[tuple[int, bytes, bytes]] = []
 
     def add(self, envelope: Envelope) -> None:
-        for one in _rows(envelope):
+        made = list(_rows(envelope))
+        self._bound(len(made), len(envelope.tags))
+        for one in made:
             row = len(self._rows)
             self._times.append(envelope.timestamp)
             self._rows.append(one)
@@ -121,6 +129,13 @@ class _Making:
                 self._unit.put(row, one.unit)
             for name, text in envelope.tags.items():
                 self._tag(row, name, text)
+        self._bound(0, 0)
+
+    def _bound(self, rows: int, tags: int) -> None:
+        """Refuse to grow beyond measure: a small gauge may have many metrics and many tags."""
+        cells = (len(self._rows) + rows) * max(len(self._tags), tags)
+        if cells > MOST_CELLS or len(self._more) > MOST_MORE:
+            raise OverflowError("the envelopes of a batch have too many rows with too many tags")
 
     def _tag(self, row: int, name: str, text: str) -> None:
         key = name.encode()

@@ -144,7 +144,8 @@ def columns(batch: bytes, most_tags: int = MOST_TAGS) -> Columns:
     """Turn a batch into columns: one row for each envelope, or for each metric of a gauge, in order.
 
     Each of the first `most_tags` tags has a column of its own. Of which tags these are, and of the order of a gauge's
-    metrics, nothing is promised. OverflowError says that the texts of all rows take more than 2 GiB.
+    metrics, nothing is promised. OverflowError says that the texts of all rows take more than 2 GiB, or that rows times
+    tags are more than `MOST_CELLS`.
     """
     return columns_of([item.envelope for item in _items(batch)], most_tags)
 

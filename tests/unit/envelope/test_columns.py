@@ -108,3 +108,16 @@ def test_not_a_number_is_a_value(columns: Make) -> None:
 @both
 def test_nothing_makes_no_rows(columns: Make) -> None:
     assert rows_of(columns(b"")) == []
+
+
+@both
+@pytest.mark.parametrize("most_tags", [1_000, 10])
+def test_a_small_gauge_does_not_grow_beyond_measure(
+    columns: Make, most_tags: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("envelope.columns.MOST_CELLS", 10_000)
+    metrics = {f"m{number}": v2.GaugeValue(value=1) for number in range(40_000 if columns is kernel.columns else 200)}
+    tags = {f"t{number}": "" for number in range(900 if columns is kernel.columns else 100)}
+    monkeypatch.setattr("envelope.columns.MOST_MORE", 100)
+    with pytest.raises(OverflowError, match="too many rows with too many tags"):
+        columns(batch_of(v2.Envelope(gauge=v2.Gauge(metrics=metrics), tags=tags)), most_tags)
