@@ -55,8 +55,8 @@ fix: $(SETUP) ## format, and repair what can be repaired by itself
 bench: $(SETUP) ## measure the pipeline, and write benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(SETUP) ## keep a log cache under load for ten minutes: memory flat, nothing lost
-	$(BIN)/python -m benchmarks.log_cache_soak $(ARGS)
+soak: $(SETUP) ## keep a log cache under load, kill and harm an event store: nothing lost (ARGS="--list" for the parts)
+	$(BIN)/python -m benchmarks.soaks $(ARGS)
 
 proto: $(SETUP) ## generate envelope/pb from proto/
 	$(PROTOC) --python_out=. --pyi_out=.

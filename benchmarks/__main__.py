@@ -18,6 +18,9 @@ from benchmarks import (
     ceiling,
     datagrams,
     drains,
+    event_ingest,
+    event_recovery,
+    event_sealing,
     event_store,
     event_store_queries,
     idle,
@@ -64,6 +67,9 @@ CASES: Sequence[Case] = (
     *spool.PATHS,
     *event_store.PATHS,
     *event_store_queries.PATHS,
+    *event_ingest.PATHS,
+    *event_sealing.PATHS,
+    *event_recovery.PATHS,
     *soak.PATHS,
 )
 

@@ -2,23 +2,28 @@
 
 200 sources (Zipf 0.7) with 1-20 instances each, 1,111 events for each second of event time, 5 % up to 2 s late. 75 %
 are logs: nginx access lines (40 % of the sources), JSON with ids (40 %), plain (12 %), Java (8 %, with stack traces);
-25 % are metrics. Eight tags on each event, and ten fields on those that have them.
+25 % are metrics. Eight tags on each event, and ten fields on those that have them. About 270 bytes of text an event,
+metrics counted in, and a rare word in 21 of them, however many they are.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 SEED = 6
 BATCH_EVENTS = 10_000
+NEEDLE, NEEDLES = "deadbeefcafe", 21
+"""The rare word, and how many messages have it: spread over all."""
 START_NS = 1_790_000_000_000_000_000
-_STEP_NS = 900_000
+STEP_NS = 900_000
 _LATE_NS = 2_000_000_000
 _TEXT = pa.dictionary(pa.int32(), pa.string())
+_WEIGHTS = tuple(1 / (rank + 1) ** 0.7 for rank in range(200))
 _LEVELS = ("info",) * 80 + ("debug",) * 10 + ("warn",) * 6 + ("error",) * 4
 _PATHS = tuple(
     f"/api/v{v}/{what}/{part}"
@@ -28,7 +33,13 @@ _PATHS = tuple(
 )
 _VERBS = ("started", "finished", "retried", "skipped", "cached", "evicted", "refreshed", "queued", "rejected")
 _NOUNS = ["request", "session", "payment", "invoice", "shipment", "token", "lease", "replica", "shard", "checkpoint"]
-_AGENTS = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "curl/8.5.0", "Go-http-client/2.0", "okhttp/4.12.0")
+_AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Go-http-client/2.0",
+    "okhttp/4.12.0",
+)
 _EXCEPTIONS = ("java.lang.IllegalStateException", "java.io.IOException", "java.lang.NullPointerException")
 _METRICS = (
     ("gauge", "memory", "bytes"),
@@ -54,12 +65,29 @@ class _Source(NamedTuple):
 
 def batches(events: int, seed: int = SEED) -> Iterator[pa.RecordBatch]:
     """Make so many events, the same ones every time, in batches as the store is given them."""
+    return (batch(number, events, seed) for number in range(-(-events // BATCH_EVENTS)))
+
+
+def batch(number: int, events: int, seed: int = SEED) -> pa.RecordBatch:
+    """Make one batch of those of `events` events; it does not matter which others are made."""
+    sources, chance = _sources(seed), random.Random(f"{seed}/{number}")
+    first = number * BATCH_EVENTS
+    chosen = chance.choices(sources, _WEIGHTS, k=min(BATCH_EVENTS, events - first))
+    needles = {events * needle // NEEDLES for needle in range(NEEDLES)}
+    return batch_of(
+        [_event(chance, source, first + place, needle=first + place in needles) for place, source in enumerate(chosen)]
+    )
+
+
+@lru_cache
+def _sources(seed: int) -> tuple[_Source, ...]:
     chance = random.Random(seed)
-    sources = [_source(number, chance) for number in range(200)]
-    weights = [1 / (rank + 1) ** 0.7 for rank in range(len(sources))]
-    for first in range(0, events, BATCH_EVENTS):
-        chosen = chance.choices(sources, weights, k=min(BATCH_EVENTS, events - first))
-        yield batch_of([_event(chance, source, first + place) for place, source in enumerate(chosen)])
+    return tuple(_source(number, chance) for number in range(200))
+
+
+def end_ns(events: int) -> int:
+    """The time at which so many events are over."""
+    return START_NS + events * STEP_NS
 
 
 def batch_of(rows: list[Row]) -> pa.RecordBatch:
@@ -81,11 +109,11 @@ def _source(number: int, chance: random.Random) -> _Source:
     return _Source(f"{chance.getrandbits(128):032x}", f"app-{number}", line, chance.randint(1, 20))
 
 
-def _event(chance: random.Random, source: _Source, place: int) -> Row:
+def _event(chance: random.Random, source: _Source, place: int, *, needle: bool) -> Row:
     late = chance.randrange(_LATE_NS) if chance.random() < 0.05 else 0
     instance = chance.randrange(source.instances)
     row: Row = {
-        "time": START_NS + place * _STEP_NS + chance.randrange(_STEP_NS) - late,
+        "time": START_NS + place * STEP_NS + chance.randrange(STEP_NS) - late,
         "source_id": source.id,
         "instance_id": str(instance),
         "t_deployment": "cf-production",
@@ -97,9 +125,10 @@ def _event(chance: random.Random, source: _Source, place: int) -> Row:
         "t_space": f"space-{hash_of(source.app) % 30}",
         "t_app": source.app,
     }
-    if chance.random() < 0.75:
+    if chance.random() < 0.75 or needle:
         row |= {"type": "log", "stream": "ERR" if chance.random() < 0.05 else "OUT"}
         source.line(chance, row)
+        row["message"] += f" {NEEDLE}" * needle
     else:
         _metric(chance, row)
     return row
@@ -152,7 +181,7 @@ def _json(chance: random.Random, row: Row) -> None:
         "f_user_id": f"u{chance.randrange(100_000)}",
     }
     row["message"] = (
-        f'{{"time":{row["time"]},"level":"{row["severity"]}","logger":"{row["f_logger"]}","msg":"{_sentence(chance)}",'
+        f'{{"time":{row["time"]},"thread":"http-nio-8080-exec-{chance.randrange(40)}","level":"{row["severity"]}","logger":"{row["f_logger"]}","msg":"{_sentence(chance)}",'
         f'"trace_id":"{row["f_trace_id"]}","span_id":"{chance.getrandbits(64):016x}","user_id":"{row["f_user_id"]}",'
         f'"method":"{row["f_method"]}","path":"{row["f_path"]}","status":{row["f_status$num"]:.0f},'
         f'"latency_ms":{row["f_latency_ms$num"]}}}'
@@ -171,7 +200,8 @@ def _java(chance: random.Random, row: Row) -> None:
     if chance.random() < 0.4:
         row |= {"severity": "error", "f_exception": chance.choice(_EXCEPTIONS)}
         frames = (
-            f"\n\tat com.example.{chance.choice(_NOUNS)}.{chance.choice(_VERBS)}(Service.java:{chance.randrange(900)})"
+            f"\n\tat com.example.{chance.choice(_NOUNS)}.internal.{chance.choice(_NOUNS)}.ServiceHandler."
+            f"{chance.choice(_VERBS)}(ServiceHandler.java:{chance.randrange(900)})"
             for _ in range(chance.randint(20, 60))
         )
         row["message"] += f"\n{row['f_exception']}: {_sentence(chance)}" + "".join(frames)

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.kernel` prints a table. The batches are like those of the pipeline's budgets: 100 envelopes of 518
 bytes on average from 200 sources, 80 % logs, 10 % timers, 7 % gauges, 3 % counters.
-"Joined" is 20 of them as one batch, as a cache deals them out.
+"Joined" is 20 of them as one batch, as a cache deals them out. `line_fields` has lines of `event_data` instead: JSON,
+access lines and plain ones.
 """
 
 import statistics
@@ -13,10 +14,13 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from benchmarks import event_data
 from benchmarks.workload import BATCH_SIZE, make_batches
 from envelope import _compiled, reference
+from envelope.columns import MOST_TAGS
 from envelope.kinds import Keep, Kind
 from envelope.pb.loggregator_v2_pb2 import Envelope
+from event_store.fields import fields_of
 
 BATCHES = 20
 REPEATS = 9
@@ -75,6 +79,12 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
 
         return run
 
+    lines = _lines()
+
+    def find_fields(kernel: ModuleType) -> None:
+        for texts, ends, kinds in lines:
+            kernel.line_fields(texts, ends, kinds, MOST_TAGS, fields_of)
+
     return {
         "admit": over(lambda kernel, batch: kernel.admit(batch)),
         "spans": over(lambda kernel, batch: kernel.spans(batch)),
@@ -87,6 +97,8 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
         "samples (joined)": over(lambda kernel, batch: kernel.samples(batch, every_name), joined),
         "columns": over(lambda kernel, batch: kernel.columns(batch)),
         "columns (joined)": over(lambda kernel, batch: kernel.columns(batch), joined),
+        "line_fields": find_fields,
+        "marks": over(lambda kernel, batch: kernel.marks(batch)),
         "tag": over(lambda kernel, batch: kernel.tag(batch, defaults, bytes)),
         "converge (preferred)": over(lambda kernel, batch: kernel.converge(batch, True)),
         "converge (deprecated)": over(lambda kernel, batch: kernel.converge(batch, False)),
@@ -98,6 +110,15 @@ def _calls(work: list[bytes]) -> dict[str, Callable[[ModuleType], None]]:
         "log_batch": over(lambda kernel, _: kernel.log_batch(LINES, head, 1_700_000_000_000_000_000, False)),
         "ws_payloads": over(lambda kernel, buffer: kernel.ws_payloads(buffer), frames),
     }
+
+
+def _lines() -> list[tuple[bytes, bytes, bytes]]:
+    """Make lines as web servers and apps write them, a batch of them for each batch of envelopes."""
+    (events,) = event_data.batches(2 * BATCHES * BATCH_SIZE)
+    texts = [text.encode() for text in events.column("message").drop_null().to_pylist()]
+    starts = range(0, BATCHES * BATCH_SIZE, BATCH_SIZE)
+    batches = [reference.log_batch(texts[start : start + BATCH_SIZE], b"", 1, False) for start in starts]
+    return [(made.texts, made.ends, made.kinds) for made in map(reference.columns, batches)]
 
 
 def _time(call: Callable[[ModuleType], None], kernel: ModuleType, at_least_s: float) -> float:

@@ -116,7 +116,7 @@ def exposed_name(family: Metric) -> str:
 
 def _settings_of_up() -> Iterator[SettingRow]:
     """Describe `[standpipe]`; its variables are those that the command has, which are fewer than its settings."""
-    command = typer.main.get_command(app).commands["up"]  # type: ignore[attr-defined]  # the app is a group
+    command = typer.main.get_command(app).commands["up"].load()  # type: ignore[attr-defined]  # a `Later` of a group
     variables = {option.name: option.envvar or "" for option in command.params}
     for row in rows_of(UpSettings, TABLE):
         yield row._replace(env=variables.get(row.name, ""))

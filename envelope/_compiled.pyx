@@ -7,7 +7,8 @@ comes (groups, repeated singular fields, unknown fields, anything malformed) is 
 the reference. So the two agree by construction, and this file holds only what is worth being quick at.
 
 All but `admit` trust a batch as `admit` leaves it and look inside its envelopes only as far as they must. The GIL is
-held throughout: a batch takes microseconds, and getting the lock back from a busy thread would take milliseconds.
+held throughout, but in `word_filter`: a batch takes microseconds, and getting the lock back from a busy thread would
+take milliseconds.
 
 Benchmark: `benchmarks/kernel.py`. Why Cython: `docs/decisions/0002-cython-for-the-kernel.md`.
 """
@@ -20,9 +21,12 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, strlen
 from envelope import reference
 from envelope import severities as guessing
 from envelope import columns as in_columns
+from envelope import line_fields as in_lines
+from envelope import marks as marking
 from envelope.columns import MOST_TAGS as MOST_TAG_COLUMNS
 from envelope.columns import Coded, Columns
 from envelope.errors import DecodeError
+from envelope.line_fields import LineFields, Numbers
 from envelope.pb import dropsonde_pb2
 from envelope.v1_bounds import V1_BYTES
 
@@ -37,6 +41,9 @@ include "_to_syslog.pxi"
 include "_to_columns.pxi"
 include "_to_severities.pxi"
 include "_to_pairs.pxi"
+include "_to_words.pxi"
+include "_to_fields.pxi"
+include "_to_marks.pxi"
 
 
 def admit(bytes batch not None):

@@ -3,6 +3,11 @@
 cdef enum:
     LONGEST_KEY = 100
 
+cdef enum PairKind:  # as in envelope/pairs.py
+    PAIR_TEXT = 0
+    PAIR_NUMBER = 1
+    PAIR_QUOTED = 2
+
 cdef enum Class:  # what a character can be part of
     OPENS = 1  # stands before a key
     BEGINS = 2  # the first of a key
@@ -59,42 +64,62 @@ cdef bint is_number(At p, At end) noexcept nogil:
     return digits_from(p, end, 3) == end
 
 
-def pairs(bytes line not None, Py_ssize_t most):
-    """Find the first `most` pairs of a line."""
-    cdef Span whole = span_of(line)
-    cdef At p = whole.at, key, equals, value
-    cdef At end = p + whole.size
-    cdef bint opened = True  # a key may begin here
-    cdef list found = []
-    while p < end and len(found) < most:
-        if not (opened and CLASSES[p[0]] & BEGINS):
-            opened = CLASSES[p[0]] & OPENS
+cdef struct Pair:
+    Span key
+    Span value  # as it stands there, without quotes
+    int kind  # as in envelope/pairs.py
+
+
+cdef At next_pair(At p, At end, bint *opened, Pair *pair) noexcept nogil:
+    """Find the next pair, and step behind it; NULL if there is none. `opened`: whether a key may begin at `p`."""
+    cdef At key, value
+    while p < end:
+        if not (opened[0] and CLASSES[p[0]] & BEGINS):
+            opened[0] = CLASSES[p[0]] & OPENS
             p += 1
             continue
         key = p
         while p < end and CLASSES[p[0]] & KEY:
             p += 1
-        opened = False
+        opened[0] = False
         if p == end or p[0] != 0x3D or p - key > LONGEST_KEY:
             continue
-        equals = p
+        pair.key.at, pair.key.size = key, p - key
         p += 1
         if p == end:
-            break
+            return NULL
         value = p
         if p[0] == 0x22:
             p += 1
             while p < end and p[0] != 0x22:
                 p += 2 if p[0] == 0x5C else 1
             if p >= end:
-                break
-            found.append((bytes_of(key, equals), bytes_of(value + 1, p), 2))
-            p += 1
-            continue
+                return NULL
+            pair.value.at, pair.value.size, pair.kind = value + 1, p - value - 1, PAIR_QUOTED
+            return p + 1
         if p[0] == 0x3D:
             continue
         while p < end and not CLASSES[p[0]] & CLOSES:
             p += 1
         if p > value:
-            found.append((bytes_of(key, equals), bytes_of(value, p), <int>is_number(value, p)))
+            pair.value.at, pair.value.size = value, p - value
+            pair.kind = PAIR_NUMBER if is_number(value, p) else PAIR_TEXT
+            return p
+    return NULL
+
+
+def pairs(bytes line not None, Py_ssize_t most):
+    """Find the first `most` pairs of a line."""
+    cdef Span whole = span_of(line)
+    cdef At p = whole.at
+    cdef At end = p + whole.size
+    cdef bint opened = True
+    cdef Pair pair
+    cdef list found = []
+    while len(found) < most:
+        p = next_pair(p, end, &opened, &pair)
+        if p == NULL:
+            break
+        value = bytes_of(pair.value.at, pair.value.at + pair.value.size)
+        found.append((bytes_of(pair.key.at, pair.key.at + pair.key.size), value, pair.kind))
     return found

@@ -78,7 +78,7 @@ def columns_of(envelopes: Sequence[Envelope], most_tags: int) -> Columns:
     return making.made()
 
 
-class _Coding:
+class Coding:
     """A coded column as it grows."""
 
     def __init__(self) -> None:
@@ -86,10 +86,12 @@ class _Coding:
         self._numbers: dict[bytes, int] = {}
 
     def put(self, row: int, text: str) -> None:
+        """Give a row a text."""
         self._codes.extend([-1] * (row + 1 - len(self._codes)))
         self._codes[row] = self._numbers.setdefault(text.encode(), len(self._numbers))
 
     def made(self, rows: int = 0) -> Coded:
+        """Make a column of at least this many rows."""
         codes = self._codes + [-1] * (rows - len(self._codes))
         return Coded(struct.pack(f"<{len(codes)}i", *codes), [*self._numbers])
 
@@ -110,8 +112,8 @@ class _Making:
         self._most_tags = most_tags
         self._times: list[int] = []
         self._rows: list[_Row] = []
-        self._source, self._instance, self._name, self._unit = _Coding(), _Coding(), _Coding(), _Coding()
-        self._tags: dict[bytes, _Coding] = {}
+        self._source, self._instance, self._name, self._unit = Coding(), Coding(), Coding(), Coding()
+        self._tags: dict[bytes, Coding] = {}
         self._more: list[tuple[int, bytes, bytes]] = []
 
     def add(self, envelope: Envelope) -> None:
@@ -142,7 +144,7 @@ class _Making:
         if key not in self._tags and len(self._tags) >= self._most_tags:
             self._more.append((row, key, text.encode()))
             return
-        self._tags.setdefault(key, _Coding()).put(row, text)
+        self._tags.setdefault(key, Coding()).put(row, text)
 
     def made(self) -> Columns:
         rows, count = self._rows, len(self._rows)

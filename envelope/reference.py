@@ -5,9 +5,11 @@ function takes arbitrary bytes and raises nothing but DecodeError; all but `admi
 through, and raise where it holds an envelope that does not parse. What is no envelope in a batch is passed over.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
@@ -16,6 +18,8 @@ from envelope.columns import MOST_TAGS, Columns, columns_of
 from envelope.errors import DecodeError
 from envelope.framing import BATCH_TAG, frame, varint
 from envelope.kinds import Keep, Kind
+from envelope.line_fields import LineFields, Read, fields_of_lines
+from envelope.marks import mark_of
 from envelope.pairs import pairs_of
 from envelope.pb.dropsonde_pb2 import HttpStartStop
 from envelope.pb.loggregator_v2_pb2 import Envelope
@@ -27,6 +31,7 @@ from envelope.v2_to_v1 import V1Envelope, V1Type, v1_forms
 from envelope.websocket_frames import frame as websocket_frame
 from envelope.websocket_frames import ws_payloads
 from envelope.wire import fields
+from envelope.words import may_have, word_filter_of
 
 __all__ = [
     "admit",
@@ -34,9 +39,12 @@ __all__ = [
     "converge",
     "count",
     "deal",
+    "filter_has",
     "json_batch",
     "json_envelopes",
+    "line_fields",
     "log_batch",
+    "marks",
     "pairs",
     "samples",
     "select",
@@ -47,8 +55,12 @@ __all__ = [
     "tag",
     "v1_frames",
     "v1_messages",
+    "word_filter",
     "ws_payloads",
 ]
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _UINT64 = 0xFFFFFFFFFFFFFFFF
 _MOST_END = 0xFFFFFFFF
@@ -95,6 +107,11 @@ def admit(batch: bytes) -> tuple[bytes, int, int, int]:
         kinds |= _kind_of(envelope)
     clean = b"".join(kept) if malformed or cut else batch
     return clean, len(kept), kinds, malformed
+
+
+def marks(batch: bytes) -> bytes:
+    """Make 8 bytes of each envelope, one behind the other, by which `envelope.marks` knows it again."""
+    return b"".join(mark_of(item.body) for item in _items(batch))
 
 
 def count(batch: bytes) -> int:
@@ -161,6 +178,26 @@ def severities(texts: bytes, ends: bytes) -> bytes:
 def pairs(line: bytes, most: int) -> list[tuple[bytes, bytes, int]]:
     """Find the first `most` pairs of a line, any line: (key, value, `PairKind`), as `envelope.pairs` says."""
     return pairs_of(line, most)
+
+
+def line_fields(texts: bytes, ends: bytes, kinds: bytes, most: int, read: Read) -> LineFields:
+    """Find the fields of each text of `Columns` that is of a log, column by column, as `read` finds them in one line.
+
+    The first `most` names, those of texts and those of numbers each for itself, have columns of their own. `read` is
+    `event_store.fields.fields_of`: what is plain the compiled kernel reads by itself, to the same effect. ValueError
+    says that the offsets are none of these texts, OverflowError that rows times columns are more than `MOST_CELLS`.
+    """
+    return fields_of_lines(texts, ends, kinds, most, read)
+
+
+def word_filter(texts: Buffer, ends: Buffer, first: int, rows: int, validity: Buffer | None) -> bytes:
+    """Make a filter of the words of some rows of Arrow's buffers of texts, as `envelope.words` says."""
+    return word_filter_of(texts, ends, first, rows, validity)
+
+
+def filter_has(filter_: Buffer, word: bytes) -> bool:
+    """Whether a word may be among those of a filter, as `envelope.words` says; False only if it surely is not."""
+    return may_have(filter_, word)
 
 
 def samples(batch: bytes, wanted: Mapping[bytes, bool]) -> dict[tuple[bytes, bytes, bytes], tuple[bytes, bytes]]:

@@ -6,8 +6,7 @@ it, up to `MOST_COLUMNS` of them. What finds none is in the map `attrs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ import pyarrow as pa
 from envelope import kernel
 from envelope.columns import NO_STREAM, Coded, Columns
 from envelope.kinds import Kind
+from envelope.line_fields import LineFields, Numbers, Value
 from envelope.severities import WORDS, Severity
-from event_store.fields import Value, fields_of
+from event_store.fields import fields_of
 from event_store.model import FIELD, NUMBER, OVERFLOW, RAW_MESSAGE, SEVERITIES, TAG
 from event_store.storage.overflow import ATTRS, text_of
 
@@ -25,7 +25,10 @@ MOST_COLUMNS = 500
 """Tags, and fields, that have a column of their own: so many of each."""
 
 _TYPES = {Kind.LOG: "log", Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.TIMER: "timer", Kind.EVENT: "event"}
-_LEVEL_FIELDS = ("level", "severity", "lvl", "loglevel", "log_level", "log.level")
+_TYPE_NAMES = pa.array(_TYPES.values(), pa.string())
+_SEVERITY_NAMES = pa.array(SEVERITIES, pa.string())
+_STREAM_NAMES = pa.array(["OUT", "ERR"], pa.string())
+_LEVEL_FIELDS = (b"level", b"severity", b"lvl", b"loglevel", b"log_level", b"log.level")
 _LEVEL_NUMBERS = (
     (60, Severity.FATAL),
     (50, Severity.ERROR),
@@ -34,81 +37,41 @@ _LEVEL_NUMBERS = (
     (20, Severity.DEBUG),
 )
 _MOST_DELTA = np.uint64(2**63 - 1)
+_NO_FIELDS = LineFields({}, {}, [])
 
 
 def to_events(batch: bytes, *, parse: bool = True) -> pa.RecordBatch:
     """Turn an admitted batch into events; `parse` says whether lines are parsed into fields.
 
-    Raises `DecodeError` where the batch holds what is no envelope, `OverflowError` if its texts take 2 GiB.
+    A hot path: `benchmarks/kernel.py`. Columns are made of buffers, which costs a third of what `pa.array` does.
+    Raises `DecodeError` where the batch holds what is no envelope, `OverflowError` if its texts take 2 GiB or it has
+    too many rows with too many tags or fields.
     """
     columns = kernel.columns(batch, MOST_COLUMNS)
-    kinds = np.frombuffer(columns.kinds, np.uint8)
-    parsed = _parsed(columns, kinds) if parse else _Parsed(columns.rows)
-    over = [(row, TAG + _text(name), _text(text)) for row, name, text in columns.more] + parsed.over
+    rows, kinds = columns.rows, np.frombuffer(columns.kinds, np.uint8)
+    lines = _NO_FIELDS
+    if parse:
+        lines = kernel.line_fields(columns.texts, columns.ends, columns.kinds, MOST_COLUMNS, fields_of)
     made = {
-        "time": _plain(columns.times, pa.timestamp("ns"), columns.rows),
-        "source_id": _coded(columns.source_id, columns.rows),
-        "instance_id": _coded(columns.instance_id, columns.rows),
-        "type": _few(_TYPE_CODES[kinds], list(_TYPES.values())),
-        "severity": _few(_severity_codes(columns, kinds, parsed), list(SEVERITIES)),
-        "stream": _streams(columns.streams),
+        "time": _plain(columns.times, pa.timestamp("ns"), rows),
+        "source_id": _coded(columns.source_id, rows),
+        "instance_id": _coded(columns.instance_id, rows),
+        "type": _few(_TYPE_CODES[kinds], _TYPE_NAMES),
+        "severity": _few(_severity_codes(columns, kinds, lines), _SEVERITY_NAMES),
+        "stream": _few(_STREAM_CODES[np.frombuffer(columns.streams, np.uint8)], _STREAM_NAMES),
         **_messages(columns, kinds),
-        "name": _coded(columns.name, columns.rows),
-        "value": _masked(np.frombuffer(columns.values, np.float64), _has_value(columns, kinds)),
-        "delta": _masked(_deltas(columns), kinds == Kind.COUNTER),
-        "unit": _coded(columns.unit, columns.rows),
-        "duration": _masked(np.frombuffer(columns.durations, np.int64), kinds == Kind.TIMER),
-        **{TAG + _text(name): _coded(coded, columns.rows) for name, coded in columns.tags.items()},
-        **parsed.columns(),
+        "name": _coded(columns.name, rows),
+        "value": _masked(np.frombuffer(columns.values, np.float64), pa.float64(), _has_value(columns, kinds)),
+        "delta": _masked(_deltas(columns), pa.int64(), kinds == Kind.COUNTER),
+        "unit": _coded(columns.unit, rows),
+        "duration": _masked(np.frombuffer(columns.durations, np.int64), pa.int64(), kinds == Kind.TIMER),
+        **{TAG + _text(name): _coded(coded, rows) for name, coded in columns.tags.items()},
+        **{FIELD + _text(name): _coded(coded, rows) for name, coded in lines.texts.items()},
+        **{FIELD + _text(name) + NUMBER: _numbers(column, rows) for name, column in lines.numbers.items()},
     }
-    if over:
-        made[OVERFLOW] = _attrs(over, columns.rows)
-    return pa.RecordBatch.from_pydict(made)
-
-
-@dataclass(slots=True)
-class _Parsed:
-    """The fields of all lines, column by column as they are found."""
-
-    rows: int
-    texts: dict[str, tuple[list[int], list[str]]] = field(default_factory=dict)
-    numbers: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
-    severities: list[tuple[int, Severity]] = field(default_factory=list)
-    over: list[tuple[int, str, str]] = field(default_factory=list)
-
-    def add(self, row: int, fields: Mapping[str, Value]) -> None:
-        for name, value in fields.items():
-            numeric = type(value) is float
-            if not numeric and name.endswith(NUMBER):
-                continue  # its column would be taken for the numbers of another field: the line has it still
-            held: dict[str, Any] = self.numbers if numeric else self.texts
-            if name not in held:
-                if len(self.texts) + len(self.numbers) >= MOST_COLUMNS:
-                    self.over.append((row, FIELD + name, text_of(value)))
-                    continue
-                held[name] = ([], [])
-            rows, values = held[name]
-            rows.append(row)
-            values.append(value)
-        for name in _LEVEL_FIELDS:
-            if name in fields:
-                self.severities.append((row, _level(fields[name])))
-                break
-
-    def columns(self) -> dict[str, pa.Array]:
-        made = {FIELD + name: _sparse_texts(rows, texts, self.rows) for name, (rows, texts) in self.texts.items()}
-        for name, (rows, numbers) in self.numbers.items():
-            made[FIELD + name + NUMBER] = _sparse_numbers(rows, numbers, self.rows)
-        return made
-
-
-def _parsed(columns: Columns, kinds: np.ndarray[Any, Any]) -> _Parsed:
-    ends = memoryview(columns.ends).cast("i")
-    texts, parsed = columns.texts, _Parsed(columns.rows)
-    for row in np.flatnonzero(kinds == Kind.LOG).tolist():
-        if fields := fields_of(texts[ends[row] : ends[row + 1]]):
-            parsed.add(row, fields)
-    return parsed
+    if columns.more or lines.more:
+        made[OVERFLOW] = _attrs(columns, lines)
+    return pa.RecordBatch.from_arrays([*made.values()], names=[*made])
 
 
 def _level(value: Value) -> Severity:
@@ -118,28 +81,43 @@ def _level(value: Value) -> Severity:
     return next((severity for least, severity in _LEVEL_NUMBERS if value >= least), Severity.UNKNOWN)
 
 
-def _severity_codes(columns: Columns, kinds: np.ndarray[Any, Any], parsed: _Parsed) -> np.ndarray[Any, Any]:
+def _severity_codes(columns: Columns, kinds: np.ndarray[Any, Any], lines: LineFields) -> np.ndarray[Any, Any]:
+    """Say how severe each event is: what its line calls its level counts more than the words in it."""
     guessed = np.frombuffer(kernel.severities(columns.texts, columns.ends), np.uint8).astype(np.int32) - 1
     guessed[kinds != Kind.LOG] = -1
-    for row, severity in parsed.severities:
-        if severity:
-            guessed[row] = severity - 1
+    undecided = np.ones(columns.rows, bool)
+    for name in _LEVEL_FIELDS:
+        for rows, levels in _levels(lines, name):
+            told = undecided[rows] & (levels != Severity.UNKNOWN)
+            guessed[rows[told]] = levels[told] - 1
+            undecided[rows] = False
     return guessed
 
 
-def _type_codes() -> np.ndarray[Any, Any]:
+def _levels(lines: LineFields, name: bytes) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Give the rows that have a field of this name, and the level that each one says."""
+    if name in lines.texts:
+        codes = np.frombuffer(lines.texts[name].codes, np.int32)
+        levels = np.array([_level(text.decode()) for text in lines.texts[name].values], np.int32)
+        rows = np.flatnonzero(codes >= 0)
+        yield rows, levels[codes[rows]]
+    if name in lines.numbers:
+        places, values = lines.numbers[name]
+        numbers = np.frombuffer(values, np.float64).tolist()
+        yield np.frombuffer(places, np.int32), np.array([_level(number) for number in numbers], np.int32)
+    if more := [(row, _level(value)) for row, key, value in lines.more if key == name]:
+        yield np.array([row for row, _ in more]), np.array([level for _, level in more], np.int32)
+
+
+def _codes_of_bytes(places: Mapping[int, int]) -> np.ndarray[Any, Any]:
     codes = np.full(256, -1, np.int32)
-    codes[list(_TYPES)] = range(len(_TYPES))
+    codes[list(places)] = list(places.values())
     return codes
 
 
-_TYPE_CODES = _type_codes()
-
-
-def _streams(streams: bytes) -> pa.Array:
-    codes = np.frombuffer(streams, np.uint8).astype(np.int32)
-    codes[codes == NO_STREAM] = -1
-    return _few(codes, ["OUT", "ERR"])
+_TYPE_CODES = _codes_of_bytes({int(kind): place for place, kind in enumerate(_TYPES)})
+_STREAM_CODES = _codes_of_bytes({0: 0, 1: 1})
+assert _STREAM_CODES[NO_STREAM] < 0
 
 
 def _has_value(columns: Columns, kinds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -157,8 +135,7 @@ def _messages(columns: Columns, kinds: np.ndarray[Any, Any]) -> dict[str, pa.Arr
     """Return the messages, and the bytes of those that are not UTF-8 if there are any."""
     has_text = (kinds == Kind.LOG) | (kinds == Kind.EVENT)
     broken = np.frombuffer(columns.broken, np.uint8).astype(bool)
-    validity = pa.py_buffer(np.packbits(has_text, bitorder="little").tobytes())
-    buffers = [validity, pa.py_buffer(columns.ends), pa.py_buffer(columns.texts)]
+    buffers = [_validity(has_text), pa.py_buffer(columns.ends), pa.py_buffer(columns.texts)]
     if not broken.any():
         return {"message": pa.Array.from_buffers(pa.string(), columns.rows, buffers)}
     raw = pa.Array.from_buffers(pa.binary(), columns.rows, buffers).to_pylist()
@@ -175,39 +152,39 @@ def _plain(column: bytes, kind: pa.DataType, rows: int) -> pa.Array:
     return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(column)])
 
 
-def _masked(column: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> pa.Array:
-    return pa.array(column, mask=~present)
+def _masked(column: np.ndarray[Any, Any], kind: pa.DataType, present: np.ndarray[Any, Any]) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(column), [_validity(present), pa.py_buffer(column)])
+
+
+def _validity(present: np.ndarray[Any, Any]) -> pa.Buffer | None:
+    return None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
 
 
 def _coded(coded: Coded, rows: int) -> pa.Array:
-    codes = np.frombuffer(coded.codes, np.int32)
-    if len(codes) < rows:
-        codes = np.concatenate([codes, np.full(rows - len(codes), -1, np.int32)])
-    return _few(codes, coded.values)
+    codes = coded.codes + b"\xff" * (4 * rows - len(coded.codes))
+    return _few(np.frombuffer(codes, np.int32), pa.array(coded.values, pa.string()))
 
 
-def _few(codes: np.ndarray[Any, Any], values: Iterable[str] | Iterable[bytes]) -> pa.Array:
+def _few(codes: np.ndarray[Any, Any], values: pa.Array) -> pa.Array:
     """Make a coded column; a code below 0 is null."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(values, pa.string()))
+    return pa.DictionaryArray.from_arrays(_masked(codes, pa.int32(), codes >= 0), values, safe=False)
 
 
-def _sparse_texts(rows: list[int], texts: list[str], count: int) -> pa.Array:
-    numbers: dict[str, int] = {}
-    codes = np.full(count, -1, np.int32)
-    codes[rows] = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return _few(codes, list(numbers))
+def _numbers(numbers: Numbers, rows: int) -> pa.Array:
+    column, present = np.zeros(rows), np.zeros(rows, bool)
+    places = np.frombuffer(numbers.rows, np.int32)
+    column[places] = np.frombuffer(numbers.values, np.float64)
+    present[places] = True
+    return _masked(column, pa.float64(), present)
 
 
-def _sparse_numbers(rows: list[int], numbers: list[float], count: int) -> pa.Array:
-    column, present = np.zeros(count), np.zeros(count, bool)
-    column[rows] = numbers
-    present[rows] = True
-    return _masked(column, present)
-
-
-def _attrs(over: list[tuple[int, str, str]], rows: int) -> pa.Array:
+def _attrs(columns: Columns, lines: LineFields) -> pa.Array:
     """Make the map of what found no column; a row's last value of a key counts."""
-    held: list[dict[str, str] | None] = [None] * rows
+    over: Iterable[tuple[int, str, str]] = (
+        *((row, TAG + _text(name), _text(text)) for row, name, text in columns.more),
+        *((row, FIELD + _text(name), text_of(value)) for row, name, value in lines.more),
+    )
+    held: list[dict[str, str] | None] = [None] * columns.rows
     for row, key, text in over:
         of_row = held[row]
         if of_row is None:

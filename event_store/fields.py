@@ -2,35 +2,25 @@
 
 A line that is a JSON object has its members as fields, those of objects within it joined by `.`; a list is the text of
 its JSON, true and false are text, and null is no field. Any other line has the pairs in it, quoted values included. A
-field is a number if the line says one, else text. The line itself is kept whatever becomes of it: what is beyond the
-bounds here is only found by its text.
+field is a number if the line says one, else text; a text named as the column of another field's numbers is none. The
+line itself is kept whatever becomes of it: what is beyond the bounds (`envelope.line_fields`) is only found by its
+text. The kernel reads by itself what is plain (`kernel.line_fields`): this says what it must find, and reads the rest.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
 import orjson
 
 from envelope import kernel
+from envelope.line_fields import MOST_FIELDS, MOST_JSON, MOST_NAME, MOST_PAIRS, MOST_TEXT, Value
 from envelope.pairs import PairKind
+from event_store.model import NUMBER
 
-MOST_FIELDS = 64
-"""Of one line; the first ones."""
-MOST_NAME = 100
-"""Characters of a field's name."""
-MOST_TEXT = 1024
-"""Characters of a field's text."""
 MOST_DEPTH = 8
 """Objects within objects."""
-MOST_JSON = 1 << 20
-"""Bytes of a line that is read as JSON."""
-MOST_PAIRS = 16 << 10
-"""Bytes of a line that are looked through for pairs."""
-
-Value: TypeAlias = str | float
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -56,7 +46,7 @@ def _of_object(parsed: Mapping[str, object]) -> dict[str, Value]:
             name
             and len(name) <= MOST_NAME
             and name not in fields
-            and not (type(value) is str and len(value) > MOST_TEXT)
+            and not (type(value) is str and (len(value) > MOST_TEXT or name.endswith(NUMBER)))
         ):
             fields[name] = value
     return fields

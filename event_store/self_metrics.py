@@ -20,6 +20,6 @@ def make_self_metrics(parts: Parts) -> SelfMetrics:
     metrics.counter("events", lambda: written.events)
     metrics.gauge("held", "envelopes", lambda: parts.account.held)
     metrics.gauge("stored_events", "events", lambda: upkeep.seen.events)
-    metrics.gauge("disk", "bytes", lambda: upkeep.seen.segment_bytes + upkeep.seen.wal_bytes)
+    metrics.gauge("disk", "bytes", lambda: upkeep.seen.segment_bytes + upkeep.seen.index_bytes + upkeep.seen.wal_bytes)
     metrics.gauge("full", "boolean", lambda: float(bool(parts.troubles)))
     return metrics

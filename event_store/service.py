@@ -66,7 +66,7 @@ async def serve(
 
         background.start_soon(upkeep.run)
         async with trio.open_nursery() as flow:
-            flow.start_soon(gathering.run)
+            flow.start_soon(writer.run, gathering.run)
             await source.open()
             admin = await start_admin(background, config, metrics, books, health=lambda: Health(parts.troubles))
             report_through_agent(background, island, config, make_self_metrics(parts))

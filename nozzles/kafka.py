@@ -10,7 +10,7 @@ idempotent: what it sends again by itself is there once. A batch that the runner
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from typing import Any, Literal, Self
 import structlog
 import trio
 from confluent_kafka import KafkaError, KafkaException, Producer
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from nozzles.messages import Format, Message, messages_of
-from nozzles.sdk import Batch, NozzleKind, SinkUnavailable, Write
+from nozzles.sdk import Batch, NozzleKind, SinkDenied, SinkUnavailable, Write
 from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
 from plumbing.secret_files import read_secret
@@ -31,6 +31,15 @@ from plumbing.secret_files import read_secret
 log = structlog.get_logger(__name__)
 
 _REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE: "too_large", KafkaError.INVALID_RECORD: "invalid_record"}
+_DENIED = {
+    KafkaError._AUTHENTICATION,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    KafkaError.ILLEGAL_SASL_STATE,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+_REMEDY = "mend sasl_mechanism, user and password_file, or what the brokers let that user do"
 _POLL_S = 0.1  # how often a wait for reports looks whether it is cancelled
 
 
@@ -52,7 +61,7 @@ class Config(Section):
     linger_ms: float = Field(default=5.0, ge=0, le=60_000)
     """How long a request waits for more messages to join it."""
 
-    max_message_bytes: PositiveInt = 1_000_000
+    max_message_bytes: int = Field(default=1_000_000, gt=0, le=1_000_000_000)
     """The largest message, key included; a larger one is refused here, whatever the brokers would take."""
 
     delivery_timeout_s: PositiveFloat = 60.0
@@ -136,13 +145,15 @@ class _Sink:
         self._config = config
         self._settings = settings
         self._producer: Producer | None = None
+        self._denial = ""  # what the brokers said in this attempt, if it was that they do not let us
 
     def write(self, batch: Batch) -> None:
         """Deliver a batch: return once every message is delivered or refused for ever."""
         messages, malformed = messages_of(batch.data, self._config.format)
         if self._producer is None:
-            self._producer = Producer(self._settings, error_cb=_log_fault)
-        delivery = _Delivery(self._producer, self._config)
+            self._producer = Producer(self._settings, error_cb=self._heed)
+        self._denial = ""
+        delivery = _Delivery(self._producer, self._config, lambda: bool(self._denial))
         try:
             delivery.deliver(messages)
         finally:
@@ -158,11 +169,21 @@ class _Sink:
             elif error is not None:
                 unsafe.append(message.place)
                 problem = str(error)
+                if isinstance(error, KafkaError) and error.code() in _DENIED:
+                    self._denial = problem
         for reason, count in refused.items():
             if count:
                 batch.refuse(count, reason)
+        if unsafe and self._denial:
+            raise SinkDenied(f"not delivered: {self._denial}; {_REMEDY}", left=batch.only(unsafe))
         if unsafe:
             raise SinkUnavailable(f"not delivered: {problem}", left=batch.only(unsafe))
+
+    def _heed(self, error: KafkaError) -> None:
+        """Hear of what is wrong with a connection; whoever waits for a delivery is told if that is we."""
+        if error.code() in _DENIED:
+            self._denial = error.str()
+        log.info("kafka_fault", error=str(error), fatal=error.fatal())
 
     def close(self) -> None:
         """Give up what waits in the producer, if there is one."""
@@ -178,18 +199,19 @@ _NO_ANSWER = "no report"
 class _Delivery:
     """The messages of one batch on their way, and what was reported of each: nothing wrong, or what."""
 
-    def __init__(self, producer: Producer, config: Config) -> None:
+    def __init__(self, producer: Producer, config: Config, is_denied: Callable[[], bool]) -> None:
         self._producer = producer
         self._config = config
+        self._is_denied = is_denied
         self._deadline = monotonic() + config.delivery_timeout_s + 5  # librdkafka's own timeout comes first
         self.answers: dict[int, KafkaError | None] = {}
         self.broken = False
 
     def deliver(self, messages: Sequence[Message]) -> None:
-        """Hand over all messages, and wait for the report of each."""
+        """Hand over all messages, and wait for the report of each, or to hear that there will be none."""
         for message in messages:
             self._hand_over(message)
-        while len(self.answers) < len(messages) and monotonic() < self._deadline:
+        while len(self.answers) < len(messages) and monotonic() < self._deadline and not self._is_denied():
             trio.from_thread.check_cancelled()
             self._producer.poll(_POLL_S)
 
@@ -216,10 +238,6 @@ class _Delivery:
     def _report(self, place: int, error: KafkaError | None, _: object) -> None:
         self.answers[place] = error
         self.broken = self.broken or (error is not None and error.code() not in _REFUSED)
-
-
-def _log_fault(error: KafkaError) -> None:
-    log.info("kafka_fault", error=str(error), fatal=error.fatal())
 
 
 kind = NozzleKind(Config, open_nozzle, "at-least-once")

@@ -104,15 +104,15 @@ class Conversation:
             return []
         buffer, at = bytes(self._buffer), 0
         messages: list[bytes] = []
-        while self.is_open:
-            if not self._fragments:
-                whole, consumed = kernel.ws_payloads(buffer[at:] if at else buffer)
-                messages += whole
-                at += consumed
+        if self.is_open and not self._fragments:
+            messages, at = kernel.ws_payloads(buffer)
+        while self.is_open:  # behind an odd frame they are taken one by one: what follows is not to be copied for each
             self._enough = _size_of_frame(buffer, at)
             if self._enough > len(buffer) - at:
                 break
-            messages += self._odd_frame(buffer[at : at + self._enough])
+            frame = buffer[at : at + self._enough]
+            whole, consumed = ([], 0) if self._fragments else kernel.ws_payloads(frame)
+            messages += whole if consumed else self._odd_frame(frame)
             at += self._enough
         del self._buffer[:at]
         return messages

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from plumbing.logs import set_up_logs
-from standpipe.commands.certs import certs
-from standpipe.commands.demo import demo
-from standpipe.commands.drain import add, list_drains, remove, send_test
-from standpipe.commands.drain import status as drain_status
-from standpipe.commands.emit import emit
-from standpipe.commands.firehose import firehose
-from standpipe.commands.ledger import ledger
-from standpipe.commands.log_meta import log_meta
-from standpipe.commands.nozzle import list_kinds, new, status
-from standpipe.commands.nozzle import run as run_nozzle
-from standpipe.commands.promql import promql
-from standpipe.commands.query import query
-from standpipe.commands.run import run
-from standpipe.commands.ship import export, ship
-from standpipe.commands.sql import sql
-from standpipe.commands.store import compact, stats, verify
-from standpipe.commands.tail import tail
-from standpipe.commands.token import create, list_tokens, revoke
-from standpipe.commands.top import top
-from standpipe.commands.up import up
-from standpipe.commands.version import version, version_of
 from standpipe.errors import CommandFailed
+from standpipe.later import LaterGroup, reflow
+from standpipe.later import register as _register
 
 INTERRUPTED = 130
 
@@ -50,7 +27,6 @@ Exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what goes wrong is one line on stderr."""
-    set_up_logs("standpipe", "error")
     try:
         code = typer.main.get_command(app).main(args=argv, prog_name="standpipe", standalone_mode=False)
     except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:
@@ -90,28 +66,10 @@ def _complain(who: str, message: str, exit_code: int) -> int:
     return exit_code
 
 
-def reflow(docstring: str | None) -> str:
-    """Make help of a docstring: a paragraph becomes one line, save one of commands, which are examples."""
-    paragraphs = inspect.cleandoc(docstring or "").split("\n\n")
-    flowing = (
-        _examples(each) if each.lstrip().startswith("standpipe ") else " ".join(each.split()) for each in paragraphs
-    )
-    return escape("\n\n".join(flowing))
-
-
-def _examples(commands: str) -> str:
-    return textwrap.indent(textwrap.dedent(commands), "    ")
-
-
 def _new_app(**settings: Any) -> typer.Typer:
     names = {"help_option_names": ["-h", "--help"]}
-    return typer.Typer(context_settings=names, pretty_exceptions_enable=False, rich_markup_mode="rich", **settings)
-
-
-def _register(
-    to: typer.Typer, name: str, command: Callable[..., None], panel: str | None = None, **settings: Any
-) -> None:
-    to.command(name, help=reflow(command.__doc__), rich_help_panel=panel, **settings)(command)
+    shown: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "rich"}
+    return typer.Typer(cls=LaterGroup, context_settings=names, **shown, **settings)
 
 
 def _group(name: str, panel: str, about: str) -> typer.Typer:
@@ -123,6 +81,8 @@ def _group(name: str, panel: str, about: str) -> typer.Typer:
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from standpipe.commands.version import version_of
+
         sys.stdout.write(f"standpipe {version_of('standpipe')}\n")
         raise typer.Exit
 
@@ -139,52 +99,58 @@ def _begin(
     """
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help())
+        return
+    from plumbing.logs import set_up_logs
+
+    set_up_logs("standpipe", "error")
 
 
-app = _new_app(epilog=escape(EXIT_CODES), invoke_without_command=True, add_completion=True)
+app = _new_app(epilog=EXIT_CODES, invoke_without_command=True, add_completion=True)
 app.callback(help=reflow(_begin.__doc__))(_begin)
 
-_register(app, "up", up, "Run")
-_register(app, "demo", demo, hidden=True)
+_register(app, "up", "up:up", "Run")
+_register(app, "demo", "demo:demo", hidden=True)
 
-_register(app, "emit", emit, "Send")
-_register(app, "run", run, "Send", context_settings={"allow_interspersed_args": False})
+_register(app, "emit", "emit:emit", "Send")
+_register(app, "run", "run:run", "Send", context_settings={"allow_interspersed_args": False})
 
-_register(app, "firehose", firehose, "Read")
-_register(app, "tail", tail, "Read")
-_register(app, "promql", promql, "Read")
-_register(app, "query", query, "Read")
-_register(app, "sql", sql, "Read")
+_register(app, "firehose", "firehose:firehose", "Read")
+_register(app, "tail", "tail:tail", "Read")
+_register(app, "promql", "promql:promql", "Read")
+_register(app, "query", "query:query", "Read")
+_register(app, "sql", "sql:sql", "Read")
 
-_register(app, "top", top, "Operate")
-_register(app, "log-meta", log_meta, "Operate")
-_register(app, "ledger", ledger, "Operate")
-_register(app, "certs", certs, "Operate")
-_register(app, "version", version, "Operate")
+_register(app, "top", "top:top", "Operate")
+_register(app, "log-meta", "log_meta:log_meta", "Operate")
+_register(app, "ledger", "ledger:ledger", "Operate")
+_register(app, "certs", "certs:certs", "Operate")
+_register(app, "version", "version:version", "Operate")
 
 _nozzles = _group(
     "nozzle", "Deliver", "Write the firehose elsewhere: list, make and run nozzles, and see how they are doing."
 )
-_register(_nozzles, "list", list_kinds)
-_register(_nozzles, "new", new)
-_register(_nozzles, "run", run_nozzle, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-_register(_nozzles, "status", status)
+_register(_nozzles, "list", "nozzle:list_kinds")
+_register(_nozzles, "new", "nozzle:new")
+_register(_nozzles, "run", "nozzle:run", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+_register(_nozzles, "status", "nozzle:status")
 
 _drains = _group("drain", "Deliver", "Have the logs of a source delivered as syslog, and see how that goes.")
-_register(_drains, "add", add)
-_register(_drains, "list", list_drains)
-_register(_drains, "remove", remove)
-_register(_drains, "status", drain_status)
-_register(_drains, "test", send_test)
+_register(_drains, "add", "drain:add")
+_register(_drains, "list", "drain:list_drains")
+_register(_drains, "remove", "drain:remove")
+_register(_drains, "status", "drain:status")
+_register(_drains, "test", "drain:send_test")
 
 _store = _group("store", "Operate", "See what the event store of this machine holds, and whether it is sound.")
-_register(_store, "stats", stats)
-_register(_store, "verify", verify)
-_register(_store, "compact", compact)
-_register(_store, "ship", ship)
-_register(_store, "export", export)
+_register(_store, "stats", "store:stats")
+_register(_store, "verify", "store:verify")
+_register(_store, "compact", "store:compact")
+_register(_store, "ship", "ship:ship")
+_register(_store, "export", "ship:export")
+_register(_store, "import", "import_files:import_files")
+_register(_store, "backup", "backup:backup")
 
 _tokens = _group("token", "Operate", "Make, list and revoke the tokens that readers present.")
-_register(_tokens, "create", create)
-_register(_tokens, "list", list_tokens)
-_register(_tokens, "revoke", revoke)
+_register(_tokens, "create", "token:create")
+_register(_tokens, "list", "token:list_tokens")
+_register(_tokens, "revoke", "token:revoke")

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from plumbing.config import ListenAddress, PeerAddress, Section, Settings
-from syslog_adapter.bindings.validate import parse_range
+from syslog_adapter.addresses import parse_range
 from syslog_adapter.writers import WriterSettings
 
 
@@ -72,7 +72,7 @@ class Config(Settings, table="syslog_adapter"):
     """Drains that one source may have; of more, those whose URLs come first."""
 
     blacklisted_ranges: list[str] = []
-    """Addresses that no drain may have, each as `start-end`."""
+    """Addresses that no drain may have, each as `start-end`: looked at when it is bound, and whenever it is dialled."""
 
     warn_on_invalid_drains: bool = True
     """Whether an app is told in its own log stream what is wrong with its drains."""

@@ -97,6 +97,12 @@ class Drain:
         if not self._running and not self.finished.is_set():
             self._end()
 
+    def hand_over(self, grace_s: float) -> None:
+        """Let the next drain of this URL have the spool, if there is one, in `grace_s` at most. It has been closed."""
+        if isinstance(self._queue, SpoolQueue) and not self.finished.is_set():
+            self._queue.hand_over()
+            self.close(grace_s, keep=True)
+
     @property
     def state(self) -> State:
         """What it is doing."""
@@ -136,6 +142,21 @@ class Drain:
     def on_disk(self) -> int:
         """Those of them that are in its spool."""
         return self._queue.on_disk
+
+    @property
+    def accepted(self) -> int:
+        """Envelopes that it wanted and was allowed, of all it was offered."""
+        return self._accepted
+
+    @property
+    def unsafe(self) -> int:
+        """Those of them that a kill takes though the drain has a spool: they are still to go there.
+
+        They are the last of the accepted ones, but for what is put in order or joined first.
+        """
+        if not isinstance(self._queue, SpoolQueue):
+            return 0
+        return self._queue.unsafe + (self._shaping.held if self._shaping is not None else 0)
 
     @property
     def lost(self) -> int:

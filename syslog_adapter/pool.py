@@ -46,9 +46,10 @@ class Pool:
         change = self._table.change_to(table)
         urls = {(binding.source_id, binding.url) for binding in change.added}
         for binding in change.removed:
-            drain = self.drains.pop(binding)
-            handed_over = drain.has_spool and (binding.source_id, binding.url) in urls  # it has new credentials, say
-            self._leave(drain, _HAND_OVER_S if handed_over else self._close_grace_s, keep=handed_over)
+            self._leave(self.drains.pop(binding), self._close_grace_s, keep=False)
+        for drain in [*self._leaving]:
+            if (drain.binding.source_id, drain.binding.url) in urls:  # it has new credentials, say, or comes back
+                drain.hand_over(_HAND_OVER_S)
         for binding in change.added:
             self.drains[binding] = Drain(binding, self._settings, self._went)
         self._table = table
@@ -58,7 +59,8 @@ class Pool:
             source.encode(): tuple(self.drains[binding] for binding in bindings)
             for source, bindings in table.by_source.items()
         }
-        self._dispatcher.route(by_source, [self.drains[binding] for binding in table.aggregates])
+        keepers = [drain for drain in self.everyone if drain.has_spool]
+        self._dispatcher.route(by_source, [self.drains[binding] for binding in table.aggregates], keepers)
 
     async def close(self, grace_s: float) -> None:
         """Deliver what waits, for `grace_s` at most, and end every drain; spools keep what is left."""

@@ -26,11 +26,12 @@ from plumbing.ledger import Incarnation
 from plumbing.lifecycle import Ports
 from plumbing.metrics import Metrics
 from plumbing.tls import client_context
+from syslog_adapter.addresses import Addresses, IpRange, parse_range, resolve_host
 from syslog_adapter.bindings.capi import CapiBindings
 from syslog_adapter.bindings.file import FileBindings
 from syslog_adapter.bindings.keeper import BindingSource, Keeper
 from syslog_adapter.bindings.store import StoreBindings
-from syslog_adapter.bindings.validate import Validator, parse_range, resolve_host
+from syslog_adapter.bindings.validate import Validator
 from syslog_adapter.books import accounts
 from syslog_adapter.cache import application, serve_cache
 from syslog_adapter.config import Config
@@ -51,7 +52,10 @@ _FIRST_LOOK_S = 10.0
 async def serve(
     config: Config, *, stop: trio.Event, task_status: trio.TaskStatus[Ports] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Deliver until `stop` is set, then what still waits, for `drain_grace_s` at most."""
+    """Deliver until `stop` is set, then what still waits, for `drain_grace_s` at most; what is left stays in spools.
+
+    Of what has no spool the rest is counted as lost.
+    """
     incarnation = Incarnation(config.name)
     metrics = Metrics()
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
@@ -86,6 +90,7 @@ async def serve(
         await stop.wait()
         intake.stop()
         await island.run(intake.subscription.close)
+        intake.finish()
         await pool.close(config.drain_grace_s)
         pool.tell_losses()
         await island.run(dopplers.close)
@@ -116,7 +121,7 @@ def _warner(island: Island, outbox: SharedDiode, *, agent: bool) -> Callable[[st
 
 def _drain_settings(config: Config, delivering: trio.Nursery, warn: Callable[[str, str], None]) -> DrainSettings:
     return DrainSettings(
-        open_writer=partial(open_writer, settings=config.writing),
+        open_writer=partial(open_writer, settings=config.writing, addresses=Addresses(_blacklist(config))),
         waits=waits,
         spawn=delivering.start_soon,
         warn=warn,
@@ -130,10 +135,13 @@ def _drain_settings(config: Config, delivering: trio.Nursery, warn: Callable[[st
 
 
 def _keeper(config: Config, pool: Pool, warn: Callable[[str, str], None]) -> Keeper:
-    blacklist = [parse_range(each) for each in config.blacklisted_ranges]
-    validator = Validator(resolve_host, trio.current_time, blacklist)
+    validator = Validator(resolve_host, trio.current_time, _blacklist(config))
     say = warn if config.warn_on_invalid_drains else _say_nothing
     return Keeper(_sources(config), validator, pool.apply, say, per_source=config.drains_per_source)
+
+
+def _blacklist(config: Config) -> list[IpRange]:
+    return [parse_range(each) for each in config.blacklisted_ranges]
 
 
 def _say_nothing(*_: str) -> None:

@@ -3,8 +3,8 @@
 In:    batches, at any time. Out: the oldest, one after the other, into the hand of whoever sends.
 Drops: `spool_full`: the oldest on disk, when there is no room for more. `corrupt`: what the disk spoilt.
        `overflow`: the oldest in memory, when the disk does not take it for long.
-       What a kill finds in memory is gone: no more than came in the last half second, while the disk keeps up. What was
-       in hand then comes again.
+       What a kill finds in memory is gone, unless the Dopplers have not heard that it came: see `intake`. What was in
+       hand then comes again.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class SpoolQueue:
         self._backlog = Backlog(None, memory_bytes=_MEMORY_BYTES)
         self._entry: Entry | None = None
         self._over = False
+        self._has_disk = True
         self._keep = True
         self._left = self._rescued = 0
 
@@ -83,6 +84,13 @@ class SpoolQueue:
     def on_disk(self) -> int:
         """Those of them that a kill leaves."""
         return 0 if self._over else min(self.held, self._backlog.on_disk)
+
+    @property
+    def unsafe(self) -> int:
+        """Those of them that a kill takes and that are still to go to disk; without a disk nobody waits for that."""
+        if self._over or not self._has_disk:
+            return 0
+        return self._inbox.held + self._on_the_way.count + self._backlog.unsafe
 
     @property
     def recovered(self) -> int:
@@ -110,6 +118,10 @@ class SpoolQueue:
         self._keep = self._keep if self._inbox.closed else keep
         self._inbox.close()
 
+    def hand_over(self) -> None:
+        """Keep what does not leave, whatever `close` was told: somebody waits for it."""
+        self._keep = True
+
     def abandon(self) -> int:
         """Let go of all that is held, once it is served no more; say how much of it nobody will find."""
         held, self._left = self.held, self.on_disk if self._keep else 0
@@ -117,9 +129,14 @@ class SpoolQueue:
         return held - self._left
 
     async def serve(self, deliver: Callable[[], Awaitable[None]]) -> None:
-        """Have what waits delivered, until closed and empty; when cancelled, all of it goes to disk."""
+        """Have what waits delivered, until closed and empty; when cancelled, all of it goes to disk.
+
+        There it stays for whoever serves this next, or is deleted with its directory, as was said by then. Without a
+        disk that can be used it is served from memory alone.
+        """
         spool = await self._open()
         try:
+            self._has_disk = spool is not None
             self._backlog = Backlog(spool, memory_bytes=_MEMORY_BYTES)
             async with trio.open_nursery() as keeping:
                 keeping.start_soon(self._backlog.run)
@@ -152,6 +169,7 @@ class SpoolQueue:
         """Return the oldest; a disk that cannot be read now, for want of file handles say, is asked again."""
         while True:
             try:
+                await self.done()  # once more, if that failed: what left the hand must not come into it again
                 return await self._backlog.next()
             except OSError as error:
                 log.warning("drain_spool_unreadable", directory=str(self._place.directory), error=str(error))
@@ -177,7 +195,8 @@ class SpoolQueue:
             try:
                 return await trio.to_thread.run_sync(opened)
             except (SpoolBusy, OSError) as error:
-                if not tries_left or isinstance(error, OSError):
+                is_deleted = isinstance(error, FileNotFoundError)  # by the one before, while we opened it
+                if not tries_left or (isinstance(error, OSError) and not is_deleted):
                     log.warning("drain_spool_unusable", directory=str(self._place.directory), error=str(error))
                     return None
             await trio.sleep(_BETWEEN_TRIES_S)

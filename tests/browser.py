@@ -184,10 +184,14 @@ class Page:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def complaints(self) -> list[str]:
-        """Return the errors and warnings of the console so far, and what was thrown and not caught."""
+        """Return the errors and warnings of the console so far, and what was thrown and not caught.
+
+        The browser's own line for each answer that is an error is left out.
+        """
         self.evaluate("0")  # whatever was said before is here now
         mine = [event for event in self._browser.events if event.get("sessionId") == self._session]
-        return [found for event in mine if (found := _complaint(event["method"], event["params"]))]
+        said = [_complaint(event["method"], event["params"]) for event in mine]
+        return [each for each in said if each and not each.startswith("Failed to load resource")]
 
     def _mouse(self, what: str, x: float, y: float) -> None:
         pressed = 0 if what == "mouseMoved" else 1

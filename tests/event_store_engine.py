@@ -12,7 +12,7 @@ class Engine:
     """Answers SQL. Who holds on to it after `close` holds no connection: hypothesis does, until Python ends."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect()
+        self._connection = duckdb.connect(config={"threads": 1})
 
     def show(self, events: pa.Table) -> None:
         """Let queries find these events."""

@@ -22,6 +22,7 @@ from event_store.query.syntax import (
     Exists,
     Expr,
     Fields,
+    Has,
     Head,
     Histogram,
     In,
@@ -77,6 +78,8 @@ class _Table:
         if self.types is not None:
             return []
         names = [f"t_{field}", f"f_{field}", f"f_{field}$num"]
+        if field.startswith(("t_", "f_")):
+            names = [field] if field.startswith("t_") else [field, f"{field}$num"]
         typed = [(name, ColumnType.NUMBER if name.endswith("$num") else ColumnType.TEXT) for name in names]
         columns = [(name, kind, False) for name, kind in typed if name in self.catalog]
         return columns + [(name, kind, True) for name, kind in typed if "attrs" in self.catalog]
@@ -119,6 +122,8 @@ class _Table:
                 return event["message"] is not None and fold(text) in fold(event["message"])
             case Contains(field, text):
                 return any(fold(text) in fold(value) for value in self.texts(field, event))
+            case Has(field, text):
+                return any(has(value, text) for value in self.texts(field, event))
             case Regex(field, pattern):
                 return any(re2.search(pattern, value) for value in self.texts(field, event))
             case Exists(field):
@@ -204,6 +209,24 @@ class _Table:
 def fold(text: str) -> str:
     """Fold the case letter by letter."""
     return "".join("i" if letter == "İ" else letter.lower() for letter in text)
+
+
+def has(held: str, text: str) -> bool:
+    """Try every place: the same but for the case of ASCII, and no word goes on over an edge of it."""
+
+    def plain(text: str) -> str:
+        return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+    def goes_on(before: str, after: str) -> bool:
+        return all(letter == "_" or (letter.isascii() and letter.isalnum()) for letter in (before, after))
+
+    for start in range(len(held) - len(text) + 1):
+        end = start + len(text)
+        cut_before = bool(text) and start > 0 and goes_on(held[start - 1], held[start])
+        cut_behind = bool(text) and end < len(held) and goes_on(held[end - 1], held[end])
+        if plain(held[start:end]) == plain(text) and not cut_before and not cut_behind:
+            return True
+    return False
 
 
 def as_text(value: Any, kind: ColumnType) -> str | None:

@@ -20,6 +20,7 @@ from event_store.query.syntax import (
     Exists,
     Expr,
     Fields,
+    Has,
     Head,
     Histogram,
     In,
@@ -43,6 +44,7 @@ EPOCH_NS = NOW_NS - 600 * SECOND_NS
 CATALOG = ("t_app", "t_status", "t_zone", "f_status", "f_status$num", "f_lat$num", "f_user")
 """A field that is a tag, text and number; one that is only numbers; and so on."""
 FIELDS = ("app", "status", "zone", "lat", "user", "nowhere", "source_id", "severity", "value", "duration", "message")
+FIELDS = (*FIELDS, "t_status", "f_status", "t_nowhere", "name", "seq")
 """`nowhere` is in the overflow, if there is one."""
 _TEXTS = (
     "web",
@@ -63,7 +65,16 @@ _TEXTS = (
     "É",
 )
 _NUMBERS = (0.0, 1.0, -1.0, 2.0, 200.0, 404.0, 500.0, 0.25, -2.75, 1e6, float("nan"), float("inf"))
-_MESSAGES = ("GET /a 200", "error: it's DOWN", "Error\nat line 2", 'say "hi" \\o/', "Übel É%_", "", "x" * 50)
+_MESSAGES = (
+    *("GET /a 200", "error: it's DOWN", "Error\nat line 2", 'say "hi" \\o/', "Übel É%_", "", "x" * 50),
+    *("error_ 2error Éerror", "errorÉ a_b c.d-e", "down2 200\u212a \u017fay ERROR at GET /a/b"),
+)
+_TERMS = ("word", "has", "has", "regex", "contains", *["compare"] * 3, "in", "exists", "time", "severity")
+_HAD = (
+    *("error", "ERROR", "it's down", "down", "É", "é", "200", "k", "/a", "GET /A", "_", 'hi"', "error\nat", "rror"),
+    *("", " ", "web", "x_y", "a_b", "b", "s", "ay", "\\o/", "Übel", "bel", "%", "1", "5e2", "A B", "\u212a", "a.d"),
+)
+"""What is looked for as whole words."""
 _PATTERNS = ("a", "^E", r"\d+$", "r.*n", "(?i)DOWN|hi", r"\\o/", "a.l", "É")
 _VALUES = (*_TEXTS[1:], "1", "0", "0.25", "-1", "1e6", "false", "W*", "*e*", "5*", "*", "warn")
 _ODD = ("`", "and", "contains", "last", "\n", "/a/", "a:b", "*", "x|y", "(", "now", "p50", "\\", '"', "'", "ünï", "a=b")
@@ -98,7 +109,7 @@ class Maker:
     def _term(self) -> Expr:
         field, pick = self._pick(FIELDS), self._random.choice
         value = self._pick(_VALUES)
-        made = pick(("word", "regex", "contains", "compare", "compare", "compare", "in", "exists", "time", "severity"))
+        made = pick(_TERMS)
         if made == "contains" and field != "message":
             return Contains(field, value)
         if made == "compare":
@@ -111,6 +122,7 @@ class Maker:
         if made == "time":
             return Compare("time", pick((":", "<", ">=")), str(EPOCH_NS + 60 * SECOND_NS))
         others: dict[str, Expr] = {
+            "has": Has(pick((field, "message")), pick(_HAD)),
             "regex": Regex(field, pick(_PATTERNS)),
             "in": In(field, tuple(self._pick(_VALUES) for _ in range(self._random.randint(1, 3)))),
             "exists": Exists(field),
@@ -164,7 +176,8 @@ class Maker:
         event: dict[str, Any] = dict.fromkeys((*FIXED, *CATALOG))
         event["time"] = EPOCH_NS + self._random.choice((0, 59_999_999_999, self._random.randrange(300 * SECOND_NS)))
         event["seq"] = seq
-        for name, texts in (("source_id", ("a", "b")), ("severity", SEVERITIES), ("message", _MESSAGES)):
+        texts_of = {"source_id": ("a", "b"), "severity": SEVERITIES, "message": _MESSAGES, "name": _TEXTS}
+        for name, texts in texts_of.items():
             event[name] = self._pick(texts) if self._chance(0.8) else None
         event["value"] = self._pick(_NUMBERS) if self._chance(0.3) else None
         event["duration"] = self._random.choice((0, 1, 5 * SECOND_NS)) if self._chance(0.3) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,10 +21,10 @@ from tests.running import dial, readers_at, send_over, serving, tls_settings
 class SyslogServer:
     """Takes octet-counted messages over TCP; each must be whole."""
 
-    def __init__(self, listener: trio.SocketListener) -> None:
+    def __init__(self, listener: trio.SocketListener, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[bytes] = []
         self.connections = 0
-        self._listener = listener
+        self._listeners = [trio.SSLListener(listener, tls, https_compatible=True) if tls else listener]
         self.port: int = listener.socket.getsockname()[1]
 
     def url(self, query: str = "") -> str:
@@ -36,9 +37,9 @@ class SyslogServer:
 
     async def serve(self) -> None:
         """Take connections until cancelled."""
-        await trio.serve_listeners(self._take, [self._listener])
+        await trio.serve_listeners(self._take, self._listeners)
 
-    async def _take(self, stream: trio.SocketStream) -> None:
+    async def _take(self, stream: trio.abc.Stream) -> None:
         self.connections += 1
         waiting = b""
         async for chunk in stream:

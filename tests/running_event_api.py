@@ -38,14 +38,22 @@ class Tail:
         self._parser = EventParser()
         self._heard: deque[Event] = deque()
 
-    async def ask(self, target: str, token: str) -> None:
-        """Send the request, and wait until the tail is open."""
+    @property
+    def last_id(self) -> str:
+        """Where it has come to."""
+        return self._parser.last_id
+
+    async def ask(self, target: str, token: str, last_id: str = "") -> None:
+        """Send the request, and wait until the tail is open and says where it begins."""
         headers = [("Host", "store"), ("Authorization", f"Bearer {token}")]
+        headers += [("Last-Event-ID", last_id)] if last_id else []
         asked = self._http.send(h11.Request(method="GET", target=target, headers=headers)) or b""
         await self._stream.send_all(asked + (self._http.send(h11.EndOfMessage()) or b""))
         head = await self._next()
         assert isinstance(head, h11.Response)
         assert head.status_code == 200
+        while not self._parser.last_id:
+            self._heard += self._parser.feed(bytes((await self._next()).data))
 
     async def next(self) -> tuple[str, Any]:
         """Wait for an event: its name, and its data."""
@@ -111,12 +119,12 @@ class EventApi:
         return await metric(self.ports, self.certs, name)
 
     @asynccontextmanager
-    async def tail(self, query: str = "", token: str = "") -> AsyncIterator[Tail]:
-        """Follow, from when this is entered."""
+    async def tail(self, query: str = "", token: str = "", last_id: str = "") -> AsyncIterator[Tail]:
+        """Follow, from when this is entered, or from where another was."""
         stream = await dial_http(self.address, self.trusting)
         async with stream:
             tail = Tail(stream)
-            await tail.ask(f"/api/tail?query={quote(query)}", token or self.token())
+            await tail.ask(f"/api/tail?query={quote(query)}", token or self.token(), last_id)
             yield tail
 
     async def _has_all(self) -> bool:

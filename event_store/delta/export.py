@@ -9,8 +9,10 @@ Drops: nothing. Files are written anew, and not copied: those of the store may b
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ MOST_BYTES = 512 << 20
 """What they take in memory, about."""
 MOST_COLUMNS = 500
 """Tags and parsed fields that have a column of their own; the others are in the map `attrs`."""
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 class DeltaMissing(Exception):
@@ -55,13 +58,10 @@ def export(sealed: Sealed, target: str, *, on_commit: Callable[[Exported], None]
     and what reading a store does.
     """
     try:
-        import deltalake
+        import deltalake  # noqa: F401  # or say so before anything is read
     except ImportError as error:
         raise DeltaMissing("Delta tables need deltalake: install standpipe[delta]") from error
-    try:
-        return _export(sealed, target, on_commit)
-    except deltalake.exceptions.DeltaError as error:
-        raise DeltaFailed(f"{target}: {error}") from error
+    return _export(sealed, target, on_commit)
 
 
 def _export(sealed: Sealed, target: str, on_commit: Callable[[Exported], None]) -> Exported:
@@ -69,8 +69,9 @@ def _export(sealed: Sealed, target: str, on_commit: Callable[[Exported], None]) 
 
     store, flushed = sealed.store()
     app, end = f"standpipe-{store}", sealed.end()
-    table = DeltaTable(target) if DeltaTable.is_deltatable(target) else None
-    place = (table.transaction_version(app) or 0) if table else 0
+    with _naming(target):
+        table = DeltaTable(target) if DeltaTable.is_deltatable(target) else None
+        place = (table.transaction_version(app) or 0) if table else 0
     if place > flushed:
         raise DeltaFailed(f"{target} has events up to {place} of this store, which ends at {flushed}: it is older")
     done = Exported(place=place, version=table.version() if table else None)
@@ -80,10 +81,23 @@ def _export(sealed: Sealed, target: str, on_commit: Callable[[Exported], None]) 
         place = until
         if events.num_rows:
             known = [field.name for field in table.schema().fields] if table else []
-            table = _append(table or target, to_delta(events, known, MOST_COLUMNS), app, place)
+            rows = to_delta(events, known, MOST_COLUMNS)
+            with _naming(target):
+                table = _append(table or target, rows, app, place)
             done = Exported(done.events + events.num_rows, done.commits + 1, place, table.version())
             on_commit(done)
     return done
+
+
+@contextmanager
+def _naming(target: str) -> Iterator[None]:
+    """Say of what the table, or where it is, refuses, which table that is; in plain text."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise DeltaFailed(f"{target}: {_COLOURS.sub('', str(error))}") from error
 
 
 def _append(table: DeltaTable | str, rows: object, app: str, place: int) -> DeltaTable:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from event_store.engine.database import Database
+from event_store.engine.indexes import Indexes
 from event_store.engine.result import Result, Stats
 from event_store.engine.run import Run
 from event_store.engine.scanning import Scanner
@@ -36,10 +37,11 @@ class Engine:
         memory_bytes: int = 1 << 30,
         temp_bytes: int = 4 << 30,
         remembered_bytes: int = 64 << 20,
+        index_bytes: int = 128 << 20,
         threads: int | None = None,
     ) -> None:
         self._database = Database(folder, memory_bytes=memory_bytes, temp_bytes=temp_bytes, threads=threads)
-        self._scanner = Scanner(remembered_bytes)
+        self._scanner = Scanner(remembered_bytes, Indexes(index_bytes))
 
     def run(
         self,

@@ -19,7 +19,7 @@ from event_store.storage import Segment
 
 _PLACE = Fields(("time", "seq"))
 _MOST_AT_ONCE = 16
-_GLIMPSE = 8
+_GLIMPSES = (64, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +47,17 @@ class Listing:
             return sorted(segments, key=lambda one: one.max_time, reverse=True)
         return sorted(segments, key=lambda one: one.min_time)
 
-    def glimpse(self, segments: Sequence[Segment]) -> Glimpse | None:
-        """Return where to look first; None where there is no such place."""
+    def glimpses(self, segments: Sequence[Segment]) -> Iterator[Glimpse]:
+        """Yield where to look first, each time a little further back."""
         if not self.newest_first or not segments:
-            return None
+            return
         newest, *others = self.ordered(segments)
-        span = self.query.span
-        start_ns = min(newest.max_time, span.end_ns) - (newest.max_time - newest.min_time) // _GLIMPSE
-        if start_ns <= max(newest.min_time, span.start_ns):
-            return None
-        query = replace(self.query, span=Span(start_ns, span.end_ns))
-        return Glimpse(query=query, segment=newest, next=others[0] if others else None)
+        span, end_ns = self.query.span, min(newest.max_time + 1, self.query.span.end_ns)
+        for part in _GLIMPSES:
+            start_ns = end_ns - (newest.max_time - newest.min_time) // part
+            if start_ns > max(newest.min_time, span.start_ns):
+                query = replace(self.query, span=Span(start_ns, span.end_ns))
+                yield Glimpse(query=query, segment=newest, next=others[0] if others else None)
 
     def is_settled(self, best: Best, next_: Segment) -> bool:
         """See that neither this segment nor those behind it can change the list."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from event_store.engine.rust_regex import ANY, superset
-from event_store.query.syntax import And, Expr, Or, Regex, Word
+from event_store.query.syntax import And, Expr, Has, Or, Regex, Word
+from event_store.query.words import pattern_of
 
 
 def necessary(expr: Expr) -> frozenset[str]:
@@ -16,6 +17,8 @@ def necessary(expr: Expr) -> frozenset[str]:
     match expr:
         case Word(text) if text:
             return frozenset({_word(text)})
+        case Has("message", text) if text:
+            return frozenset({pattern_of(text).replace(r"\b", r"(?-u:\b)")})  # where words are ASCII's in Rust too
         case Regex("message", pattern):
             made = superset(pattern)
             return frozenset({made} if made else ())

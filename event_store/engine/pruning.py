@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from event_store.query.names import canonical, resolve
-from event_store.query.syntax import And, Compare, Contains, Exists, Expr, In, Not, Or, Regex, Span, Word
+from event_store.query.conditions import levels, number
+from event_store.query.names import canonical, columns_of
+from event_store.query.syntax import And, Compare, Contains, Exists, Expr, Has, In, Not, Or, Regex, Span, Word
+from event_store.query.words import has
 from event_store.storage import Segment
 
 _MOST_NAMED = 100
@@ -18,19 +20,33 @@ def kept(segments: Iterable[Segment], span: Span, filter_: Expr) -> list[Segment
 
 def may_match(expr: Expr, segment: Segment) -> bool:
     """See whether an event of the segment may meet the filter: False only if surely none does."""
+
+    def values_of(column: str) -> Collection[str] | None:
+        if column not in segment.columns:
+            return frozenset()
+        return segment.sources if column == "source_id" else None
+
+    return may_have_value(expr, values_of)
+
+
+def may_have_value(expr: Expr, values_of: Callable[[str], Collection[str] | None]) -> bool:
+    """See whether events may meet the filter whose columns have these values, and no others: False only if none does.
+
+    `values_of` a column is None where that is not known, and empty where no event has a value.
+    """
     match expr:
         case And(terms):
-            return all(may_match(term, segment) for term in terms)
+            return all(may_have_value(term, values_of) for term in terms)
         case Or(terms):
-            return any(may_match(term, segment) for term in terms)
+            return any(may_have_value(term, values_of) for term in terms)
         case Not() | Word() | Compare(_, "!=", _):
             return True
-        case Compare(field) | In(field) | Contains(field) | Regex(field) | Exists(field):
-            if not resolve(field, segment.columns):
-                return False
-            if canonical(field) == "source_id" and segment.sources is not None:
-                return any(_source_may_match(expr, source) for source in segment.sources)
-            return True
+        case Compare(field) | In(field) | Contains(field) | Has(field) | Regex(field) | Exists(field):
+            return any(_one_may_match(expr, values_of(column)) for column in columns_of(field))
+
+
+def _one_may_match(term: Expr, values: Collection[str] | None) -> bool:
+    return values is None or any(_value_may_match(term, value) for value in values)
 
 
 def with_sources_named(expr: Expr, sources: Callable[[], Collection[str] | None]) -> Expr:
@@ -47,24 +63,30 @@ def with_sources_named(expr: Expr, sources: Callable[[], Collection[str] | None]
             return Not(with_sources_named(term, sources))
         case Compare(field, ":", value) if canonical(field) == "source_id" and value.isascii():
             known = sources()
-            found = tuple(sorted(one for one in known or () if _source_may_match(expr, one)))
+            found = tuple(sorted(one for one in known or () if _value_may_match(expr, one)))
             is_exact = 0 < len(found) <= _MOST_NAMED and all(one.isascii() for one in found)
             return In(field, found) if is_exact else expr
         case _:
             return expr
 
 
-def _source_may_match(expr: Expr, source: str) -> bool:
-    """See whether a source meets a term about it; where letters beyond ASCII change case, only SQL knows."""
-    match expr:
+def _value_may_match(term: Expr, held: str) -> bool:
+    """See whether a text meets a term about it; where letters beyond ASCII change case, only SQL knows."""
+    match term:
         case Compare(_, "==", value):
-            return source == value
-        case Compare(_, ":", value) if source.isascii() and value.isascii():
-            return _is_like(source.lower(), value.lower())
+            return held == value
+        case Compare(_, ":", value) if held.isascii() and value.isascii():
+            return _is_like(held.lower(), value.lower())
+        case Compare("severity", "<" | "<=" | ">" | ">=" as operator, value):
+            return held in levels(operator, value.lower())
+        case Compare(_, "<" | "<=" | ">" | ">=", value) if number(value) is not None:
+            return number(held) is not None
         case In(_, values):
-            return source in values
-        case Contains(_, text) if source.isascii() and text.isascii():
-            return text.lower() in source.lower()
+            return held in values
+        case Contains(_, text) if held.isascii() and text.isascii():
+            return text.lower() in held.lower()
+        case Has(_, text):
+            return has(held, text)
         case _:
             return True
 

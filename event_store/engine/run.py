@@ -12,18 +12,23 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from event_store.engine.database import Connection
+from event_store.engine.found import Places, Some
 from event_store.engine.listing import Best, Listing, listing_of
 from event_store.engine.patterns import necessary
-from event_store.engine.pruning import kept, with_sources_named
+from event_store.engine.pruning import kept, may_have_value, with_sources_named
 from event_store.engine.result import Result, Stats
-from event_store.engine.scanning import Scanner, join
+from event_store.engine.scanning import Scanner, Sought
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Watch
 from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
 from event_store.query.compile import TABLE, compile_query
 from event_store.query.dialects import DUCKDB
-from event_store.query.syntax import And, Expr, Head, Limit, Query, Sort, Tail, Top
+from event_store.query.syntax import And, Expr, Head, Limit, Query, Sort, Span, Tail, Top
+from event_store.query.words import necessary_words
 from event_store.storage import Segment, Snapshot
+
+_MOST_PLACES = 4_000_000
+"""Where more are found, all are looked at."""
 
 
 class Run:
@@ -36,23 +41,21 @@ class Run:
         self._scanner = scanner
         self._began = time.perf_counter()
         self._looked_into: set[Segment] = set()
+        self._found: dict[Segment, Some | None] = {}
         self._columns = snapshot.columns.union(FIXED)
 
     def query(self, query: Query) -> Result:
         """Answer a query of the language."""
-        filter_ = _whole_filter(query)
-        segments = kept(self._snapshot.segments, query.span, filter_)
-        patterns = necessary(filter_)
+        segments, sought = self._considered(query.span, _whole_filter(query))
         query = replace(query, filter=with_sources_named(query.filter, lambda: self._sources(segments)))
         compiled = compile_query(query, self._snapshot.columns, DUCKDB, max_rows=self._watch.limits.rows + 1)
         needed = self._mentioned(compiled.select)
         listing = listing_of(query)
         if listing is None:
-            source = self._narrowed(
-                segments, patterns, hot=self._hot(needed, patterns), total=_rows(segments) if patterns else 0
-            )
+            total = _rows(segments) if sought else 0
+            source = self._narrowed(segments, sought, query.span, hot=self._hot(needed, sought), total=total)
         else:
-            source = self._listed(listing, segments, patterns)
+            source = self._listed(listing, segments, sought)
         table = self._answer(source, needed, compiled.sql)
         is_events = all(isinstance(stage, Tail | Head | Limit | Sort) for stage in query.pipeline)
         return self._result(table, compiled.warnings, is_events=is_events)
@@ -60,7 +63,8 @@ class Run:
     def sql(self, select: exp.Query) -> Result:
         """Answer a SELECT that was checked."""
         columns = {*self._columns, RAW_MESSAGE, OVERFLOW}
-        source = self._narrowed(self._snapshot.segments, frozenset(), hot=hot_table(self._snapshot, columns))
+        source = Source(snapshot=self._snapshot, whole=self._snapshot.segments, hot=hot_table(self._snapshot, columns))
+        self._look_into(source.whole)
         return self._result(self._answer(source, columns, select.sql(dialect="duckdb")), (), is_events=False)
 
     def counts(self, query: Query, newest: int) -> tuple[pa.Table, Stats]:
@@ -68,10 +72,22 @@ class Run:
         sample = replace(query, pipeline=(Tail(newest),))
         listing = listing_of(sample)
         assert listing is not None, "a tail is a list"
-        segments = kept(self._snapshot.segments, query.span, query.filter)
-        source = self._listed(listing, segments, necessary(query.filter))
+        source = self._listed(listing, *self._considered(query.span, query.filter))
         show(source, self._columns, self._connection)
         return self._connection.select(_counting(self._columns)), self._stats()
+
+    def _considered(self, span: Span, filter_: Expr) -> tuple[list[Segment], Sought]:
+        """Return the segments that may hold what a filter lets through, and what its message must be like."""
+        segments = kept(self._snapshot.segments, span, filter_)
+        if not may_have_value(filter_, lambda _: frozenset()):  # it demands a value of some field
+            segments = [one for one in segments if self._may_match(filter_, one)]
+        return segments, Sought(necessary(filter_), necessary_words(filter_))
+
+    def _may_match(self, filter_: Expr, segment: Segment) -> bool:
+        """See whether its columns have values that the filter lets through, if that is known."""
+        self._watch.check()
+        index = self._scanner.indexes.get(self._snapshot, segment, if_room=True)
+        return index is None or may_have_value(filter_, index.values)
 
     def _sources(self, segments: Sequence[Segment]) -> frozenset[str] | None:
         """Return all sources of these segments and of memory; None if they are not known."""
@@ -91,59 +107,70 @@ class Run:
     # --- what is read -------------------------------------------------------------------------------------------------
 
     def _narrowed(
-        self, segments: Sequence[Segment], patterns: frozenset[str], *, hot: pa.Table | None = None, total: int = 0
+        self, segments: Sequence[Segment], sought: Sought, span: Span, *, hot: pa.Table | None = None, total: int = 0
     ) -> Source:
         """Choose the events of these segments whose text may match; `total` rows at most are looked at in this way."""
-        whole, partial, places = [], [], []
+        whole: list[Segment] = []
+        partial: list[tuple[Segment, Some]] = []
         for segment in segments:
             self._watch.check()
-            found = self._scanner.segment(self._snapshot, segment, patterns) if patterns else None
+            found = self._scanner.segment(self._snapshot, segment, sought, span)
+            self._found[segment] = found
             if found is None:
                 whole.append(segment)
             elif len(found):
-                partial.append(segment)
-                places.append(found)
+                partial.append((segment, found))
+            self._look_into([segment], total)
+        if sum(len(some) for _, some in partial) > _MOST_PLACES:
+            whole, partial = [*whole, *(segment for segment, _ in partial)], []
+        return Source(snapshot=self._snapshot, whole=whole, partial=partial, hot=hot)
+
+    def _look_into(self, segments: Iterable[Segment], total: int = 0) -> None:
+        """Note that segments are looked at: each counts once."""
+        for segment in segments:
             if segment not in self._looked_into:
                 self._looked_into.add(segment)
                 self._watch.advance(segment.rows, total)
-        chosen = join(places)
-        if chosen is None:
-            whole, partial = [*whole, *partial], []
-        return Source(snapshot=self._snapshot, whole=whole, partial=partial, chosen=chosen, hot=hot)
 
-    def _hot(self, columns: Iterable[str], patterns: frozenset[str]) -> pa.Table | None:
+    def _hot(self, columns: Iterable[str], sought: Sought) -> pa.Table | None:
         """Choose the events in memory whose text may match."""
         table = hot_table(self._snapshot, {*columns, "message"})
-        return self._scanner.table(table, patterns) if table is not None else None
+        return self._scanner.table(table, sought.patterns) if table is not None else None
 
-    def _listed(self, listing: Listing, segments: Sequence[Segment], patterns: frozenset[str]) -> Source:
+    def _listed(self, listing: Listing, segments: Sequence[Segment], sought: Sought) -> Source:
         """Find the events of a list, and choose those alone."""
-        hot = self._hot(self._columns, patterns)
-        best = self._best(listing, segments, patterns, hot)
+        hot = self._hot(self._columns, sought)
+        best = self._best(listing, segments, sought, hot)
         seqs = np.sort(best.seqs)
         if hot is not None:
             hot = hot.filter(pc.is_in(hot["seq"], pa.array(seqs)))
-        partial = [one for one in segments if seqs.searchsorted(one.min_seq) < seqs.searchsorted(one.max_seq + 1)]
-        return Source(snapshot=self._snapshot, partial=partial, chosen=seqs, hot=hot)
+        partial = [(one, some) for one in segments if len(some := self._some(one, seqs))]
+        return Source(snapshot=self._snapshot, partial=partial, hot=hot)
 
-    def _best(
-        self, listing: Listing, segments: Sequence[Segment], patterns: frozenset[str], hot: pa.Table | None
-    ) -> Best:
+    def _some(self, segment: Segment, seqs: Places) -> Some:
+        """Return which of these events a segment has, or may have."""
+        among = seqs[seqs.searchsorted(segment.min_seq) : seqs.searchsorted(segment.max_seq + 1)]
+        found = self._found.get(segment)
+        return Some(among) if found is None else found.only(np.intersect1d(among, found.seqs, assume_unique=True))
+
+    def _best(self, listing: Listing, segments: Sequence[Segment], sought: Sought, hot: pa.Table | None) -> Best:
         """Look where the events of a list most likely are, until nothing else can be among them."""
+        span = listing.query.span
         if listing.is_sorted:
-            return self._places(listing.query, self._narrowed(segments, patterns, hot=hot))
+            return self._places(listing.query, self._narrowed(segments, sought, span, hot=hot))
+        total = _rows(segments)
         best = self._places(listing.query, Source(snapshot=self._snapshot, hot=hot))
-        glimpse = listing.glimpse(segments)
-        if glimpse is not None and not listing.is_settled(best, glimpse.segment):
-            source = self._narrowed([glimpse.segment], frozenset(), total=_rows(segments))
+        for glimpse in listing.glimpses(segments) if sought else ():
+            if listing.is_settled(best, glimpse.segment):
+                break
+            source = self._narrowed([glimpse.segment], sought, glimpse.query.span, total=total)
             seen = best.with_more(self._places(glimpse.query, source), listing)
             if glimpse.is_enough(seen, listing):
                 return seen
         for step in listing.steps(segments):
             if listing.is_settled(best, step[0]):
                 break
-            source = self._narrowed(step, patterns, total=_rows(segments))
-            best = best.with_more(self._places(listing.query, source), listing)
+            best = best.with_more(self._places(listing.query, self._narrowed(step, sought, span, total=total)), listing)
         return best
 
     def _places(self, query: Query, source: Source) -> Best:

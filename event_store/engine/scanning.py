@@ -2,51 +2,75 @@
 
 Measured on 2 M events of 170 bytes (zstd-1, 2 busy cores): to read all messages takes DuckDB 400 ms, Polars 260 ms.
 A rare text whatever the case: DuckDB `contains(lower())` and ILIKE 1.4 s, `(?i)` 0.8 s; Polars `(?i)` 270 ms, lower and
-literal 380 ms, `contains_any` 330 ms. A regular expression with an alternation: DuckDB 1.8 s, Polars 320 ms. To fetch
-whole rows by their `seq` takes DuckDB 6-9 ms where they are few, as long as a scan where they are everywhere.
-So Polars says which rows may match, SQL looks at those only, and where they are many, at all of them.
+literal 380 ms, `contains_any` 330 ms. A regular expression with an alternation: DuckDB 1.8 s, Polars 320 ms.
+So Polars says which rows may match, SQL looks at those only, and where they are many, at all of them. Where whole words
+are sought, the index of a segment says which rows need be looked at.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, reduce
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from event_store.engine.errors import QueryFailed
-from event_store.engine.found import Found, Places
-from event_store.engine.source import opened
+from event_store.engine.found import NONE, Found, Some
+from event_store.engine.indexes import Indexes
+from event_store.engine.reading import matching
+from event_store.query.syntax import Span
 from event_store.storage import Segment, Snapshot
 
 _FEW = 8
 """Where more than one of so many events is found, all are looked at."""
-_MOST_PLACES = 4_000_000
+_PART = 4
+"""A span that has less of a segment's time than one part of so many is looked at alone."""
+_MOST_RANGES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a message must be like to matter."""
+
+    patterns: frozenset[str] = frozenset()
+    """Regular expressions, as Rust has them, each of which it must match."""
+    words: tuple[frozenset[str], ...] = ()
+    """Alternatives: of one of them it must have every word; none if nothing is known."""
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
 
 
 class Scanner:
-    """Looks for patterns of Rust's regular expressions, all of which a message has to match. From any thread."""
+    """Looks for text in segments, and remembers what it found. From any thread."""
 
-    def __init__(self, remembered_bytes: int) -> None:
+    def __init__(self, remembered_bytes: int, indexes: Indexes) -> None:
         self.found = Found(remembered_bytes)
+        self.indexes = indexes
         self._lock = threading.Lock()  # Polars takes all cores for one, and whoever asks the same waits for the answer
 
-    def segment(self, snapshot: Snapshot, segment: Segment, patterns: frozenset[str]) -> Places | None:
-        """Return the `seq` of those that match, rising; None where they are too many, or the patterns too big."""
-        condition = _condition(patterns)
+    def segment(self, snapshot: Snapshot, segment: Segment, sought: Sought, span: Span) -> Some | None:
+        """Return those events that may match within the span, and maybe others without.
+
+        None where they are too many, or the patterns too big, or there are none.
+        """
+        condition = _condition(sought.patterns)
         if condition is None:
             return None
-        key = (segment.checksum, patterns)
+        key = (segment.checksum, sought.patterns)
         with self._lock:
             try:
                 return self.found.get(key)
             except KeyError:
-                places = _found(snapshot, segment, condition)
-            self.found.put(key, places)
-            return places
+                pass
+            ranges = self._ranges(snapshot, segment, sought.words)
+            if ranges is None and _is_small(span, segment):
+                return _few(matching(snapshot, segment, condition, span=span), segment)
+            found = NONE if ranges == [] else matching(snapshot, segment, condition, ranges=ranges)
+            few = _few(found, segment)
+            self.found.put(key, few)
+            return few
 
     def table(self, table: pa.Table, patterns: frozenset[str]) -> pa.Table:
         """Return those events of a table that match, or all where they are too many."""
@@ -60,28 +84,36 @@ class Scanner:
         mask = messages.lazy().select(condition.fill_null(value=False)).collect().to_series()
         return table.filter(pa.array(mask.to_numpy())) if mask.sum() * _FEW <= table.num_rows else table
 
-
-def join(places: Sequence[Places]) -> Places | None:
-    """Put the places of several segments together; None where they would take too much memory."""
-    if sum(map(len, places)) > _MOST_PLACES:
-        return None
-    return np.concatenate([np.empty(0, np.int64), *places])
-
-
-def _found(snapshot: Snapshot, segment: Segment, condition: pl.Expr) -> Places | None:
-    try:
-        seqs = _events(snapshot, segment).filter(condition).select("seq").collect()["seq"].to_numpy()
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise QueryFailed(f"{segment.file} cannot be read: try again, then `standpipe store verify`") from error
-    return np.sort(seqs) if len(seqs) * _FEW <= segment.rows else None
+    def _ranges(
+        self, snapshot: Snapshot, segment: Segment, words: tuple[frozenset[str], ...]
+    ) -> list[tuple[int, int]] | None:
+        """Say which rows may have these words; None for all, or too many ranges of them."""
+        index = self.indexes.get(snapshot, segment) if words else None
+        if index is None:
+            return None
+        ranges = _joined([one for alternative in words for one in index.ranges(alternative)])
+        return ranges if len(ranges) <= _MOST_RANGES else None
 
 
-def _events(snapshot: Snapshot, segment: Segment) -> pl.LazyFrame:
-    if not segment.key:
-        return pl.scan_parquet(snapshot.path(segment), hive_partitioning=False, glob=False)
-    frame = pl.from_arrow(opened(snapshot, segment).to_table(["seq", "message"]))
-    assert isinstance(frame, pl.DataFrame), "it is made of a table"
-    return frame.lazy()
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges that overlap or touch."""
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(ranges):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((first, end))
+    return joined
+
+
+def _is_small(span: Span, segment: Segment) -> bool:
+    """See whether the span has so little of a segment that the rest need not be looked at, for once."""
+    common = min(span.end_ns, segment.max_time + 1) - max(span.start_ns, segment.min_time)
+    return common * _PART <= segment.max_time - segment.min_time
+
+
+def _few(some: Some, segment: Segment) -> Some | None:
+    return some if len(some) * _FEW <= segment.rows else None
 
 
 def _condition(patterns: frozenset[str]) -> pl.Expr | None:

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 from sqlglot import exp
 
 from event_store.engine.database import Connection
-from event_store.engine.errors import QueryFailed
-from event_store.engine.found import Places
+from event_store.engine.found import Some
+from event_store.engine.reading import events_at, opened
 from event_store.model import OVERFLOW, RAW_MESSAGE, ColumnType, type_of
 from event_store.query.compile import TABLE
-from event_store.storage import Segment, Snapshot, StoreLocked
+from event_store.storage import Segment, Snapshot
 
-_HOT = "hot_events"
+_HELD = "held_events"
 _CHOSEN = "chosen_events"
-_FEW = 100_000
-"""As many events are copied before a filter looks at them."""
+_FEW = 20_000
+"""As many events are read into memory; where more are chosen, DuckDB looks for them in the files."""
 _TYPES = {
     ColumnType.TEXT: "VARCHAR",
     ColumnType.NUMBER: "DOUBLE",
@@ -39,9 +40,8 @@ class Source:
     snapshot: Snapshot
     whole: Sequence[Segment] = ()
     """Of these, all events."""
-    partial: Sequence[Segment] = ()
-    """Of these, the events whose `seq` is among `chosen`."""
-    chosen: Places | None = None
+    partial: Sequence[tuple[Segment, Some]] = ()
+    """Of these, those events."""
     hot: pa.Table | None = None
 
     @property
@@ -54,15 +54,20 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
     """Make the view, with these columns."""
     names = sorted(columns)
     parts: list[exp.Query] = list(_selects(source, source.whole, names, connection))
-    if source.chosen is not None and len(source.chosen):
-        connection.register(_CHOSEN, pa.table({"seq": source.chosen}))
+    tables = [] if source.hot is None else [source.hot]
+    if sum(len(some) for _, some in source.partial) <= _FEW:
+        tables += [events_at(source.snapshot, segment, some, names) for segment, some in source.partial]
+    else:
+        connection.register(_CHOSEN, pa.table({"seq": np.concatenate([some.seqs for _, some in source.partial])}))
         seqs = exp.select("seq").from_(_CHOSEN)
-        for select in _selects(source, source.partial, names, connection):
-            rows = select.where(exp.column("seq").isin(query=seqs))
-            parts.append(_first(rows) if len(source.chosen) <= _FEW else rows)
-    if source.hot is not None and source.hot.num_rows:
-        connection.register(_HOT, source.hot)
-        parts.append(_select(names, source.hot.column_names).from_(_HOT))
+        segments = [segment for segment, _ in source.partial]
+        parts += [
+            select.where(exp.column("seq").isin(query=seqs)) for select in _selects(source, segments, names, connection)
+        ]
+    for number, table in enumerate(tables):
+        if table.num_rows:
+            connection.register(f"{_HELD}_{number}", table)
+            parts.append(_select(names, table.column_names).from_(f"{_HELD}_{number}"))
     if not parts:
         parts.append(_select(names, ()).where(exp.false()))
     union = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False, copy=False)
@@ -73,7 +78,7 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
         expression=union,
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
-    connection.execute(view.sql(dialect="duckdb"))
+    connection.execute(view.sql(dialect="duckdb", copy=False))
 
 
 def hot_table(snapshot: Snapshot, columns: Collection[str]) -> pa.Table | None:
@@ -84,11 +89,6 @@ def hot_table(snapshot: Snapshot, columns: Collection[str]) -> pa.Table | None:
         if batch.num_rows
     ]
     return pa.concat_tables(tables, promote_options="default") if tables else None
-
-
-def _first(rows: exp.Select) -> exp.Query:
-    """Have rows chosen before a filter looks at them: DuckDB looks for text in whole row groups (twice as long)."""
-    return exp.select("*").from_("few").with_("few", as_=rows, materialized=True).subquery()
 
 
 def _selects(
@@ -102,14 +102,6 @@ def _selects(
             name = f"sealed_events_{segment.checksum}"
             connection.register(name, opened(source.snapshot, segment))
             yield _select(names, segment.columns).from_(exp.to_table(name))
-
-
-def opened(snapshot: Snapshot, segment: Segment) -> ds.Dataset:
-    """Open a segment that is sealed; QueryFailed if that cannot be done."""
-    try:
-        return snapshot.dataset(segment)
-    except (StoreLocked, OSError, pa.ArrowException) as error:
-        raise QueryFailed(f"{segment.file} cannot be read: {error}") from error
 
 
 def _alike(segments: Iterable[Segment], columns: Collection[str]) -> list[list[Segment]]:
@@ -128,10 +120,13 @@ def _files(source: Source, segments: Sequence[Segment], names: Sequence[str]) ->
 
 
 def _select(names: Sequence[str], present: Collection[str]) -> exp.Select:
-    return exp.select(*(_column(name, name in present) for name in names))
+    return exp.select(*(exp.column(name, quoted=True) if name in present else _absent(name) for name in names))
 
 
-def _column(name: str, is_present: bool) -> exp.Expr:
-    column = exp.column(name, quoted=True)
-    kind = exp.DataType.build(_OF_ONE.get(name) or _TYPES[type_of(name)], dialect="duckdb")
-    return column if is_present else exp.alias_(exp.cast(exp.null(), kind), name, quoted=True)
+def _absent(name: str) -> exp.Expr:
+    return exp.alias_(exp.cast(exp.null(), _type(_OF_ONE.get(name) or _TYPES[type_of(name)])), name, quoted=True)
+
+
+@cache
+def _type(name: str) -> exp.DataType:
+    return exp.DataType.build(name, dialect="duckdb")

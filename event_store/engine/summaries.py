@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from event_store.engine.engine import Cancel, Engine
-from event_store.engine.errors import QueryTooLarge
 from event_store.engine.result import Stats
 from event_store.engine.watch import Limits
 from event_store.model import FIELD, FIXED, NUMBER, RAW_MESSAGE, TAG, ColumnType, type_of
+from event_store.query import syntax
 from event_store.query.syntax import Aggregate, And, Exists, Not, Query, Span, Stage
 from event_store.query.times import DAY_NS, SECOND_NS
 from event_store.storage import Snapshot
@@ -26,6 +26,7 @@ COUNTED_EVENTS = 100_000
 
 Kind = Literal["fixed", "tag", "field"]
 
+_OTHERS = 0  # their rank
 _STEPS_NS = (
     *(count * 10**power for power in range(9) for count in (1, 2, 5)),
     *(seconds * SECOND_NS for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600)),
@@ -95,32 +96,28 @@ def timeseries(
 ) -> Timeseries:
     """Count events over time; the most frequent values of `by` have a series each.
 
-    ValueError if the step makes more than MAX_BUCKETS buckets of the span; QueryTooLarge if there are more values,
-    bucket by bucket, than an answer has rows.
+    ValueError if the step makes more than MAX_BUCKETS buckets of the span.
     """
     start_ns = query.span.start_ns // step_ns * step_ns
     buckets = -(-(query.span.end_ns - start_ns) // step_ns)
     if buckets > MAX_BUCKETS:
         raise ValueError(f"that would be {buckets} buckets of time, and {MAX_BUCKETS} is the most: take a wider step")
-    stage = Aggregate(("count",), by=(by,) if by else (), per_ns=step_ns)
+    stage = syntax.Series(by, step_ns, MAX_SERIES) if by else Aggregate(("count",), per_ns=step_ns)
+    limits = replace(limits or Limits(), rows=(MAX_SERIES + 1) * max(buckets, 1))  # as many as there can be
     result = engine.run(snapshot, _with(query, stage), limits, cancel=cancel)
     times = result.table["time"].cast("int64").to_pylist()
-    names = result.table[1].to_pylist() if by else [None] * len(times)
-    if by and result.warnings and len(times) == (limits or Limits()).rows:
-        raise QueryTooLarge(f"{by} has too many values over that time: shorten it, or take a wider step")
-    rows = list(zip(times, names, result.table["count"].to_pylist(), strict=True))
-    totals: Counter[Any] = Counter()
-    for _, name, count in rows:
-        totals[name] += count
-    series = {name: [0] * buckets for name, _ in totals.most_common(MAX_SERIES)}
-    other = [0] * buckets
-    for moment, name, count in rows:
-        series.get(name, other)[(moment - start_ns) // step_ns] += count
+    names = result.table["held"].to_pylist() if by else [None] * len(times)
+    ranks = result.table["rank"].to_pylist() if by else [1] * len(times)
+    called = dict(zip(ranks, names, strict=True))
+    counts = {rank: [0] * buckets for rank in called}
+    for moment, rank, count in zip(times, ranks, result.table["count"].to_pylist(), strict=True):
+        counts[rank][(moment - start_ns) // step_ns] += count
+    other = counts.pop(_OTHERS, None)
     return Timeseries(
         start_ns=start_ns,
         step_ns=step_ns,
-        series=tuple(Series(name, tuple(values)) for name, values in series.items()),
-        other=tuple(other) if len(totals) > len(series) else None,
+        series=tuple(Series(called[rank], tuple(values)) for rank, values in sorted(counts.items())),
+        other=tuple(other) if other is not None else None,
         stats=result.stats,
     )
 
@@ -134,11 +131,12 @@ def facets(
     limits: Limits | None = None,
     cancel: Cancel = None,
 ) -> Facets:
-    """Count the values of a field, and say which are the most frequent."""
+    """Count the values of a field, and say which are the most frequent; within the time of one query."""
+    limits = (limits or Limits()).shared()
     result = engine.run(snapshot, _with(query, Aggregate(("count",), by=(field,))), limits, cancel=cancel)
     counts = dict(zip(result.table[0].to_pylist(), result.table["count"].to_pylist(), strict=True))
     total, missing = sum(counts.values()), counts.pop(None, 0)
-    if result.warnings and result.table.num_rows == (limits or Limits()).rows:  # there are more values than that
+    if result.warnings and result.table.num_rows == limits.rows:  # there are more values than that
         total = _count(engine, snapshot, query, limits, cancel)
         lacking = replace(query, filter=And((query.filter, Not(Exists(field)))))
         missing = _count(engine, snapshot, lacking, limits, cancel)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -26,6 +26,12 @@ class Limits:
     rows: int = 100_000
     bytes: int = 256 << 20
     """Of the answer, in memory."""
+    ends: float | None = None
+    """When the time is over, on the monotonic clock, though `seconds` be not: several queries may share it."""
+
+    def shared(self) -> Limits:
+        """Begin now: queries that are given this take no longer than `seconds`, all together."""
+        return self if self.ends is not None else replace(self, ends=time.monotonic() + self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ def watched(
 ) -> Iterator[Watch]:
     """Watch the query that runs within this; `progress` is called from another thread, and what it raises ends it."""
     watch = Watch(limits, progress, cancel)
-    watch._ends = time.monotonic() + limits.seconds
+    watch._ends = limits.shared().ends or 0.0
     thread = threading.Thread(target=watch._run, name="query watch", daemon=True)
     thread.start()
     try:

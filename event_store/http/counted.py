@@ -16,18 +16,21 @@ REST = "other"
 _MS = 1_000_000
 
 
-def stats_json(stats: Stats) -> dict[str, Any]:
-    """Say what it took."""
+def stats_json(stats: Stats, *, in_full: bool = True) -> dict[str, Any]:
+    """Say what it took; not in full for who may not read everything: then nothing of what is not theirs."""
+    elapsed = {"elapsed_ms": round(stats.elapsed * 1000, 3)}
+    if not in_full:
+        return elapsed
     return {
         "rows_scanned": stats.rows_scanned,
         "bytes_scanned": stats.bytes_scanned,
         "segments": stats.segments,
         "segments_skipped": stats.segments_skipped,
-        "elapsed_ms": round(stats.elapsed * 1000, 3),
+        **elapsed,
     }
 
 
-def timeseries_json(found: Timeseries, end_ns: int, *, has_names: bool) -> dict[str, Any]:
+def timeseries_json(found: Timeseries, end_ns: int, *, has_names: bool, in_full: bool = True) -> dict[str, Any]:
     """Write counts over time; events that lack the field are the series null."""
     count = max(-(-(end_ns - found.start_ns) // found.step_ns), 1)
     series = [{"name": _text(each.name), "values": list(each.values)} for each in found.series]
@@ -41,11 +44,11 @@ def timeseries_json(found: Timeseries, end_ns: int, *, has_names: bool) -> dict[
         "step_ms": found.step_ns // _MS,
         "times": [(found.start_ns + at * found.step_ns) // _MS for at in range(count)],
         "series": series,
-        "stats": stats_json(found.stats),
+        "stats": stats_json(found.stats, in_full=in_full),
     }
 
 
-def facets_json(found: Facets) -> dict[str, Any]:
+def facets_json(found: Facets, *, in_full: bool = True) -> dict[str, Any]:
     """Write the most frequent values of a field."""
     return {
         "field": found.field,
@@ -53,7 +56,7 @@ def facets_json(found: Facets) -> dict[str, Any]:
         "other": found.other,
         "missing": found.missing,
         "total": found.total,
-        "stats": stats_json(found.stats),
+        "stats": stats_json(found.stats, in_full=in_full),
     }
 
 

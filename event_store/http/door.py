@@ -17,6 +17,7 @@ from event_store.http.answers import Answers
 from event_store.http.asked import Sources, filter_of
 from event_store.http.config import HttpSettings
 from event_store.http.formats import JSON_TYPE
+from event_store.http.missed import place_of
 from event_store.http.openapi import document
 from event_store.http.page import page_file
 from event_store.http.parameters import Given, flag, read
@@ -79,12 +80,13 @@ class Door(HttpDoor):
             await self._tail(given, sources, exchange)
             return
         work = self._answers.prepare(route.name, given, sources, time.time_ns())
+        job = Job(reads_everything=sources is None)
         if flag(given, "progress"):
             if given.get("format", "json") != "json":
                 raise wrong("format", "progress goes with JSON alone")
-            await answer_in_lines(exchange, work, self.holding)
+            await answer_in_lines(exchange, work, job, self.holding)
             return
-        answer = await work(Job())
+        answer = await work(job)
         with self.holding(len(answer.body)):
             await exchange.answer(Response(answer.body, headers=dict(answer.headers), media_type=answer.type))
 
@@ -102,8 +104,15 @@ class Door(HttpDoor):
             except Refusal:
                 return False
 
-        with self._tails.open(filter_of(given, time.time_ns(), sources)) as opened:
-            await tail.stream(exchange, opened, self._config, still_good)
+        filter_ = filter_of(given, time.time_ns(), sources)
+        place = place_of(exchange.headers.get("last-event-id", ""))
+        with self._tails.open(filter_) as opened:
+            missed = await self._answers.missed(filter_, place, self._config.tail_events, sources)
+            opened.begin(missed.end)
+            with self.holding(sum(map(len, missed.events))):
+                events = await tail.begin(exchange, missed)
+            del missed
+            await tail.stream(exchange, events, opened, self._config, still_good)
 
     @contextmanager
     def holding(self, size: int) -> Iterator[None]:

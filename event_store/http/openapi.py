@@ -37,13 +37,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         }
     ),
     "Stats": _object(
-        {
-            "rows_scanned": _INTEGER,
-            "bytes_scanned": _INTEGER,
-            "segments": _INTEGER,
-            "segments_skipped": _INTEGER,
-            "elapsed_ms": _NUMBER,
-        }
+        {"elapsed_ms": _NUMBER},
+        dict.fromkeys(("rows_scanned", "bytes_scanned", "segments", "segments_skipped"), _INTEGER),
     ),
     "Table": _object(
         {
@@ -58,7 +53,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     ),
     "Line": {
         "oneOf": [
-            _object({"progress": _object({"done": _NUMBER, "rows_scanned": _INTEGER})}),
+            _object({"progress": _object({"done": _NUMBER}, {"rows_scanned": _INTEGER})}),
             _object({"result": _of("Table")}),
             _of("Error"),
         ]
@@ -170,13 +165,14 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         operation["security"] = []
     if method == "POST":
         return {**operation, "requestBody": body}
-    return {**operation, "parameters": [_parameter(each) for each in route.parameters]}
+    own = [*(_parameter(each) for each in route.parameters), *(_parameter(each, "header") for each in route.headers)]
+    return {**operation, "parameters": own}
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter, place: str = "query") -> dict[str, Any]:
     return {
         "name": parameter.name,
-        "in": "query",
+        "in": place,
         "description": parameter.meaning,
         "required": parameter.required,
         "schema": _schema(parameter),

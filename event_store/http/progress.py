@@ -19,10 +19,10 @@ _HEADERS = ((b"content-type", NDJSON_TYPE.encode()), (b"cache-control", b"no-sto
 
 
 async def answer_in_lines(
-    exchange: Exchange, work: Work, holding: Callable[[int], AbstractContextManager[None]]
+    exchange: Exchange, work: Work, job: Job, holding: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     """Run it and tell of it; what goes wrong behind the first line is the last one."""
-    job, said = Job(), b""
+    said = b""
     lines = EventStream(exchange.connection, exchange.send)
     await lines.begin(_HEADERS)
     async with trio.open_nursery() as nursery:
@@ -43,5 +43,6 @@ def _result(answer: Answer) -> bytes:
 
 async def _tell(lines: EventStream, job: Job) -> None:
     while True:
-        await lines.put(json_bytes({"progress": {"done": round(job.done, 4), "rows_scanned": job.rows_scanned}}))
+        scanned = {"rows_scanned": job.rows_scanned} if job.reads_everything else {}
+        await lines.put(json_bytes({"progress": {"done": round(job.done, 4), **scanned}}))
         await trio.sleep(EVERY_S)

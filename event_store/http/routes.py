@@ -39,6 +39,10 @@ PROGRESS = Parameter(
     kind="boolean",
 )
 SPAN = (QUERY, START, END)
+LAST_EVENT_ID = Parameter(
+    name="Last-Event-ID",
+    meaning="Where to go on: the id that came last, as it came. What was stored behind it comes first.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class Route:
     summary: str
     methods: tuple[str, ...] = ("GET", "HEAD")
     parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
     for_admins: bool = False
     is_open: bool = False
     """Whether anybody may have it, without a token."""
@@ -64,7 +69,11 @@ ROUTES: Mapping[str, Route] = {
         parameters=(*SPAN, LIMIT, FORMAT, PROGRESS),
     ),
     "/api/tail": Route(
-        name="tail", summary="Follow new events, as server-sent events.", methods=("GET",), parameters=(FILTER,)
+        name="tail",
+        summary="Follow new events, as server-sent events: `event`, or `dropped` with a `count`. Each has an id.",
+        methods=("GET",),
+        parameters=(FILTER,),
+        headers=(LAST_EVENT_ID,),
     ),
     "/api/timeseries": Route(
         name="timeseries",

@@ -36,6 +36,8 @@ class Job:
     done: float = 0.0
     """How much of it, from 0 to 1."""
     rows_scanned: int = 0
+    reads_everything: bool = True
+    """Whether whoever asks may read all there is: others are told nothing of what is not theirs."""
     cancel: threading.Event = field(default_factory=threading.Event)
     """Set when nobody wants the answer any more."""
 

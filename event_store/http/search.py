@@ -8,15 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow.compute as pc
+import structlog
 
 from event_store import engine
 from event_store.engine import Engine, Limits, Progress, Result
 from event_store.engine.summaries import Facets, FieldCount, Timeseries
+from event_store.http.missed import Missed, missed
 from event_store.http.plain import long_time
 from event_store.http.refusals import ApiError
 from event_store.http.runs import Job
-from event_store.query.syntax import Query
+from event_store.query.syntax import Expr, Query
 from event_store.storage import Snapshot, Store
+
+log = structlog.get_logger(__name__)
 
 
 class Search:
@@ -34,32 +38,43 @@ class Search:
 
     def query(self, query: Query, rows: int, job: Job) -> Result:
         """Run a query; its answer has so many rows at most."""
-        with _refusing():
+        with _refusing(job):
             limits = replace(self._limits, rows=rows)
             return self._engine.run(self._store.snapshot(), query, limits, progress=_telling(job), cancel=job.cancel)
 
     def sql(self, text: str, rows: int, job: Job) -> Result:
         """Run a SELECT on the view `events`."""
-        with _refusing():
+        with _refusing(job):
             limits = replace(self._limits, rows=rows)
             return self._engine.sql(self._store.snapshot(), text, limits, progress=_telling(job), cancel=job.cancel)
 
     def timeseries(self, query: Query, step_ns: int, by: str, job: Job) -> Timeseries:
         """Count the events of a query's filter over time."""
-        with _refusing():
+        with _refusing(job):
             return engine.timeseries(
                 self._engine, self._store.snapshot(), query, step_ns, by or None, self._limits, job.cancel
             )
 
     def facets(self, query: Query, field: str, limit: int, job: Job) -> Facets:
         """Count the values of a field among them."""
-        with _refusing():
+        with _refusing(job):
             return engine.facets(self._engine, self._store.snapshot(), query, field, limit, self._limits, job.cancel)
 
     def fields(self, query: Query, job: Job) -> tuple[FieldCount, ...]:
         """List the fields that they have."""
-        with _refusing():
+        with _refusing(job):
             return engine.field_counts(self._engine, self._store.snapshot(), query, self._limits, job.cancel)
+
+    def missed(self, filter_: Expr, place: int | None, most: int, job: Job) -> Missed:
+        """Find what comes before a tail that begins now: what stands at `place` and behind it, if one is given."""
+        end = self._store.stats().next_seq
+        snapshot, limits = self._store.snapshot(), self._limits.shared()
+
+        def run(snapshot: Snapshot, query: Query, rows: int) -> Result:
+            return self._engine.run(snapshot, query, replace(limits, rows=rows), cancel=job.cancel)
+
+        with _refusing(job):
+            return Missed(end) if place is None else missed(run, snapshot, filter_, place, end, most)
 
     def stats(self) -> dict[str, Any]:
         """Say what the store holds."""
@@ -92,7 +107,8 @@ def _telling(job: Job) -> Any:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing(job: Job) -> Iterator[None]:
+    """Translate the engine's errors; its own words may name files and values, which are not everybody's."""
     try:
         yield
     except engine.QueryTimeout as error:
@@ -102,9 +118,16 @@ def _refusing() -> Iterator[None]:
     except engine.QueryTooLarge as error:
         raise ApiError("too_large", str(error)) from error
     except engine.QueryRefused as error:
-        raise ApiError("syntax", str(error)) from error
+        raise ApiError("syntax", _told(error, job, "the store cannot run this query; its log says why")) from error
     except engine.QueryError as error:
-        raise ApiError("internal", str(error)) from error
+        raise ApiError("internal", _told(error, job, "something cannot be read; the store's log says what")) from error
+
+
+def _told(error: engine.QueryError, job: Job, instead: str) -> str:
+    if job.reads_everything:
+        return str(error)
+    log.warning("query_failed", error=str(error))
+    return instead
 
 
 def _ends(snapshot: Snapshot) -> tuple[str | None, str | None]:

@@ -1,7 +1,7 @@
 """The live tails that are open: each is handed the new events that meet its filter, as soon as they are on disk.
 
 In:    what was appended to the store, from any thread.
-Out:   events as JSON, for each tail its own.
+Out:   server-sent events, for each tail its own.
 Drops: the oldest of a tail that is not read fast enough, counted and told; and where filters take longer than events
        come, the oldest that nobody has looked at yet, told to every tail.
 """
@@ -13,23 +13,27 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import dropwhile, groupby
+from typing import Any, TypeAlias
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import structlog
 import trio
 
-from event_store.http import events
 from event_store.http.config import HttpSettings
 from event_store.http.matching import Matcher
+from event_store.http.missed import ends_before, written
 from event_store.http.refusals import busy
 from event_store.query.syntax import Expr
 from event_store.storage.schema import merged, numbered
 from plumbing.diode import Diode, Parcel
 
 log = structlog.get_logger(__name__)
+
+Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Found: TypeAlias = tuple[list[bytes], int, Exception | None]
+"""The events that meet a filter, how many more there are, and why they could not be looked at."""
 
 _MOST_WAITING_BYTES = 64 << 20
 _PAUSE_S = 0.01  # between two looks: what comes meanwhile is looked at together
@@ -52,7 +56,7 @@ class News:
 
     dropped: int
     events: Sequence[bytes]
-    """As JSON, oldest first."""
+    """As server-sent events, oldest first."""
 
 
 class Tail:
@@ -61,10 +65,27 @@ class Tail:
     def __init__(self, filter_: Expr, diode: Diode) -> None:
         self.filter = filter_
         self.is_over = False
+        self.has_failed = False
+        """Whether something could not be looked at with its filter."""
+        self._place = 0
+        self._begins = 0
+        self._here = 0
         self._diode = diode
         self._missed = 0
         self._told = 0
         self._arrived = trio.Event()
+
+    def begin(self, place: int) -> None:
+        """Let it begin there: its reader has what stands before."""
+        self._begins = self._here = place
+        self._place = max(self._place, place)
+
+    @property
+    def here(self) -> int:
+        """The place before which there is nothing that its reader has not been told."""
+        if not self._diode and self._lost == self._told:
+            self._here = self._place
+        return self._here
 
     async def next(self, max_bytes: int) -> News:
         """Wait until there is something to tell, and take it; once the tail is over, there may be nothing."""
@@ -73,11 +94,16 @@ class Tail:
             await self._arrived.wait()
         lost, self._told = self._lost - self._told, self._lost
         taken = self._diode.take(max_bytes) if self._diode else []
-        return News(lost, [parcel.batch for parcel in taken])
+        told = dropwhile(lambda line: ends_before(line, self._begins), (parcel.batch for parcel in taken))
+        return News(lost, list(told))
 
-    def put(self, lines: Sequence[bytes], missed: int) -> int:
-        """Hand over events, and how many there were that were not looked at; returns how many are lost by that."""
+    def put(self, lines: Sequence[bytes], missed: int, place: int) -> int:
+        """Hand over events, and how many there were that were not looked at; returns how many are lost by that.
+
+        All of them stand before `place`.
+        """
         before = self._lost
+        self._place = max(self._place, place)
         self._missed += missed
         for line in lines:
             self._diode.put(Parcel(line, 1))
@@ -163,17 +189,22 @@ class Tails:
 
     async def _look(self, matcher: Matcher) -> None:
         batches, missed = self._take()
+        end = batches[-1].column("seq")[-1].as_py() + 1 if batches else 0
         tails = sorted(self._tails, key=lambda tail: repr(tail.filter))
         alike = [list(group) for _, group in groupby(tails, key=lambda tail: tail.filter)]
         filters = [group[0].filter for group in alike]
+        rows = sum(batch.num_rows for batch in batches)
         try:
             found = await trio.to_thread.run_sync(_found, matcher, batches, filters, self._settings.tail_events)
         except Exception:  # a batch that cannot be looked at does not end the store, nor the tails
             log.exception("tails_failed")
-            found = [([], sum(batch.num_rows for batch in batches))] * len(filters)
-        for group, (lines, unread) in zip(alike, found, strict=True):
+            found = [([], rows, None)] * len(filters)
+        for group, (lines, unread, error) in zip(alike, found, strict=True):
+            if error is not None and not group[0].has_failed:
+                log.warning("tail_failed", events=unread, exc_info=error)
             for tail in group:
-                self.counts.dropped += tail.put(lines, missed + unread)
+                tail.has_failed |= error is not None
+                self.counts.dropped += tail.put(lines, missed + unread, end)
                 self.counts.events += len(lines)
 
     def _take(self) -> tuple[list[pa.RecordBatch], int]:
@@ -192,15 +223,29 @@ def _size(batch: pa.RecordBatch) -> int:
     return size
 
 
-def _found(
-    matcher: Matcher, batches: Sequence[pa.RecordBatch], filters: Sequence[Expr], most: int
-) -> list[tuple[list[bytes], int]]:
-    """Return for each filter the events that meet it, the newest `most`, and how many more there are. In a thread."""
+def _found(matcher: Matcher, batches: Sequence[pa.RecordBatch], filters: Sequence[Expr], most: int) -> list[Found]:
+    """Find for each filter the events that meet it, the newest `most`. In a thread."""
     if not batches or not filters:
-        return [([], 0) for _ in filters]
+        return [([], 0, None) for _ in filters]
     batch = merged(batches)
-    met = [np.flatnonzero(mask.to_numpy(zero_copy_only=False)) for mask in matcher.masks(batch, filters)]
-    wanted = np.unique(np.concatenate([places[-most:] for places in met]))
-    events_ = events.objects(pa.Table.from_batches([batch.take(pa.array(wanted))]))
-    written = dict(zip(wanted.tolist(), map(orjson.dumps, events_), strict=True))  # each once, whoever gets it
-    return [([written[place] for place in places[-most:].tolist()], max(len(places) - most, 0)) for places in met]
+    met = _met(matcher, batch, filters)
+    wanted = np.unique(np.concatenate([places[-most:] for places, _ in met]))
+    lines = written(pa.Table.from_batches([batch.take(pa.array(wanted))]))
+    line_at = dict(zip(wanted.tolist(), lines, strict=True))  # each once, whoever gets it
+    return [
+        ([line_at[place] for place in places[-most:].tolist()], max(len(places) - most, 0), None)
+        if error is None
+        else ([], batch.num_rows, error)
+        for places, error in met
+    ]
+
+
+def _met(matcher: Matcher, batch: pa.RecordBatch, filters: Sequence[Expr]) -> list[tuple[Places, Exception | None]]:
+    """Say for each filter which events meet it, or why that cannot be said: one that fails fails alone."""
+    try:
+        return [(np.flatnonzero(mask.to_numpy(zero_copy_only=False)), None) for mask in matcher.masks(batch, filters)]
+    except Exception as error:
+        if len(filters) == 1:
+            return [(np.empty(0, np.int64), error)]
+    half = len(filters) // 2
+    return [*_met(matcher, batch, filters[:half]), *_met(matcher, batch, filters[half:])]

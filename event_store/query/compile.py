@@ -8,6 +8,7 @@ from functools import partial
 from sqlglot import exp
 
 from event_store.model import FIXED, RAW_MESSAGE, ColumnType
+from event_store.query import series
 from event_store.query.conditions import condition
 from event_store.query.dialects import Dialect, double
 from event_store.query.names import Catalog, Column, fields_known, hint, resolve
@@ -21,6 +22,7 @@ from event_store.query.syntax import (
     Histogram,
     Limit,
     Query,
+    Series,
     Sort,
     Span,
     Stage,
@@ -40,9 +42,16 @@ class Compiled:
     select: exp.Select
     columns: tuple[str, ...]
     """What the answer's columns are called, in order."""
-    warnings: tuple[str, ...]
-    """Fields that the store does not have, with those that may have been meant."""
     dialect: str
+    catalog: Catalog
+    unknown: tuple[str, ...]
+    """Fields that the store does not have."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Say which fields the store does not have, with those that may have been meant: it takes a moment to find."""
+        known = fields_known(self.catalog) if self.unknown else ()
+        return tuple(f'no event has a field "{field}"' + _in_parentheses(hint(field, known)) for field in self.unknown)
 
     @property
     def sql(self) -> str:
@@ -93,9 +102,7 @@ def compile_query(
     select, columns = _shown(rows, catalog)
     if max_rows is not None:
         select = select.limit(max_rows, copy=False)
-    known = fields_known(catalog)
-    warnings = tuple(f'no event has a field "{field}"' + _in_parentheses(hint(field, known)) for field in unknown)
-    return Compiled(select, columns, warnings, dialect.name)
+    return Compiled(select, columns, dialect.name, catalog, tuple(unknown))
 
 
 def _noting(catalog: Catalog, unknown: dict[str, None], field: str) -> tuple[Column, ...]:
@@ -130,6 +137,8 @@ def _after(stage: Stage, rows: _Rows, span: Span) -> _Rows:
             return _aggregated(stage, rows, span)
         case Top():
             return _top(stage, rows)
+        case Series():
+            return _series(stage, rows)
         case Histogram(field):
             select = histogram(rows.source, rows.row, field)
             types = {"from": ColumnType.NUMBER, "to": ColumnType.NUMBER, "count": ColumnType.INTEGER}
@@ -184,6 +193,13 @@ def _top(stage: Top, rows: _Rows) -> _Rows:
     types = {stage.field: _type_of_group(stage.field, row), "count": ColumnType.INTEGER}
     order = (_Key(column("count"), descending=True), _Key(column(stage.field)))
     return _cut(_table(select.group_by(value.copy(), copy=False), row.dialect, types, order), stage.count, order)
+
+
+def _series(stage: Series, rows: _Rows) -> _Rows:
+    kinds = (ColumnType.TIME, _type_of_group(stage.by, rows.row), ColumnType.INTEGER, ColumnType.INTEGER)
+    types = dict(zip(series.COLUMNS, kinds, strict=True))
+    select = series.series(rows.source, rows.row, stage)
+    return _table(select, rows.row.dialect, types, (_Key(column("rank")), _Key(column("time"))))
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

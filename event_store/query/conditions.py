@@ -15,7 +15,7 @@ from event_store.model import SEVERITIES, ColumnType
 from event_store.query.dialects import NUMBER_PATTERN, double, literal
 from event_store.query.names import Column
 from event_store.query.row import Row, present
-from event_store.query.syntax import And, Compare, Contains, Exists, Expr, In, Not, Operator, Or, Regex, Word
+from event_store.query.syntax import And, Compare, Contains, Exists, Expr, Has, In, Not, Operator, Or, Regex, Word
 
 _NUMBER = re.compile(NUMBER_PATTERN.replace("$", r"\Z"), re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
@@ -35,7 +35,7 @@ def condition(expr: Expr, row: Row) -> exp.Expr:
         case Compare(field, "!=", value):
             return _negated(condition(Compare(field, "==", value), row))
         case Compare(field, operator, value) if field == "severity" and operator in _ORDERS:
-            return condition(In(field, _levels(operator, value.lower())), row)
+            return condition(In(field, levels(operator, value.lower())), row)
         case Compare(field, operator, value):
             return _any(_compared(column, operator, value, row) for column in row.resolve(field))
         case In(field, values):
@@ -44,6 +44,11 @@ def condition(expr: Expr, row: Row) -> exp.Expr:
             return row.dialect.contains(row.raw(Column("message", ColumnType.TEXT)), text)
         case Contains(field, text):
             return _any(row.dialect.contains(text_, text) for text_ in _texts(field, row))
+        case Has("message", text):
+            message = row.raw(Column("message", ColumnType.TEXT))
+            return exp.and_(*row.dialect.indexed(message, text), row.dialect.has(message.copy(), text), copy=False)
+        case Has(field, text):
+            return _any(row.dialect.has(text_, text) for text_ in _texts(field, row))
         case Regex(field, pattern):
             return _any(row.dialect.matches(text, pattern) for text in _texts(field, row))
         case Exists(field):
@@ -53,6 +58,12 @@ def condition(expr: Expr, row: Row) -> exp.Expr:
 def number(value: str) -> float | None:
     """Read a value that is a number."""
     return float(value) if _NUMBER.match(value) else None
+
+
+def levels(operator: Operator, level: str) -> tuple[str, ...]:
+    """Return the severities that compare so to one of them."""
+    at = SEVERITIES.index(level)
+    return {"<": SEVERITIES[:at], "<=": SEVERITIES[: at + 1], ">": SEVERITIES[at + 1 :]}.get(operator, SEVERITIES[at:])
 
 
 def _texts(field: str, row: Row) -> list[exp.Expr]:
@@ -102,11 +113,6 @@ def _in(column: Column, values: tuple[str, ...], row: Row) -> exp.Expr:
     if len(wanted) == 1:
         return exp.EQ(this=held, expression=wanted[0])
     return exp.In(this=held, expressions=wanted) if wanted else exp.false()
-
-
-def _levels(operator: Operator, level: str) -> tuple[str, ...]:
-    at = SEVERITIES.index(level)
-    return {"<": SEVERITIES[:at], "<=": SEVERITIES[: at + 1], ">": SEVERITIES[at + 1 :]}.get(operator, SEVERITIES[at:])
 
 
 def _integer(value: str) -> exp.Expr:

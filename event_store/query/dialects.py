@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
+
+from event_store.query.words import pattern_of
 
 NUMBER_PATTERN = r"^-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?$"
 """Text that counts as a number."""
@@ -14,6 +17,8 @@ _EXACT = 1e15
 
 _Function = Callable[[exp.Expr], exp.Expr]
 _WithText = Callable[[exp.Expr, str], exp.Expr]
+_TOKEN = re.compile(r"(?<=[^0-9A-Za-z\x80-\U0010ffff])[0-9A-Za-z]+(?=[^0-9A-Za-z\x80-\U0010ffff])")
+"""A word of ClickHouse's index within a text: it has no `_`, and letters beyond ASCII belong to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,10 @@ class Dialect:
     """See whether a text contains another, whatever the case."""
     like: _WithText
     """See whether all of a text is as a pattern of LIKE says, with backslashes before what is meant as it is."""
+    has: _WithText
+    """See whether a text contains another as whole words, whatever the case of ASCII."""
+    indexed: Callable[[exp.Expr, str], list[exp.Expr]]
+    """Say what an index of messages knows of those that have such a text: conditions that all of them meet."""
     matches: _WithText
     """Search with RE2; a dot is no newline."""
     read_number: _Function
@@ -99,6 +108,18 @@ def _positive(number: exp.Expr) -> exp.Expr:
     return exp.GT(this=number, expression=exp.Literal.number(0))
 
 
+def _has_quickly(text: exp.Expr, part: str) -> exp.Expr:
+    """Look for the text first: measured, that makes it twice as quick as the expression alone where it is rare."""
+    return exp.and_(DUCKDB.contains(text, part), DUCKDB.matches(text.copy(), pattern_of(part)), copy=False)
+
+
+def _tokens(message: exp.Expr, part: str) -> list[exp.Expr]:
+    """Ask the index by the expression that it is made of. The text's edges may be parts of longer words to it."""
+    tokens = dict.fromkeys(token.lower() for token in _TOKEN.findall(part))
+    known = _call("lowerUTF8", _call("ifNull", message, literal("")))
+    return [_call("hasToken", known.copy(), literal(token)) for token in tokens]
+
+
 def _like(text: exp.Expr, pattern: exp.Expr) -> exp.Expr:
     return exp.Like(this=text, expression=pattern)
 
@@ -108,6 +129,8 @@ DUCKDB = Dialect(
     lower=lambda text: _call("lower", text),
     contains=lambda text, part: _call("contains", _call("lower", text), _call("lower", literal(part))),
     like=lambda text, pattern: exp.Escape(this=_like(text, _call("lower", literal(pattern))), expression=literal("\\")),
+    has=_has_quickly,
+    indexed=lambda _message, _part: [],
     matches=lambda text, pattern: _call("regexp_matches", text, literal(pattern)),
     read_number=lambda text: exp.TryCast(this=text, to=exp.DataType.build("DOUBLE")),
     moment=lambda nanoseconds: _call("make_timestamp_ns", nanoseconds),
@@ -122,6 +145,8 @@ CLICKHOUSE = Dialect(
     lower=lambda text: _call("lowerUTF8", text),
     contains=lambda text, part: _positive(_call("positionCaseInsensitiveUTF8", text, literal(part))),
     like=lambda text, pattern: _like(text, _call("lowerUTF8", literal(pattern))),
+    has=lambda text, part: _call("match", text, literal(pattern_of(part))),
+    indexed=_tokens,
     matches=lambda text, pattern: _call("match", text, literal(f"(?-s){pattern}")),
     read_number=lambda text: _call("toFloat64OrNull", text),
     moment=lambda nanoseconds: _call("fromUnixTimestamp64Nano", _call("toInt64", nanoseconds), literal("UTC")),

@@ -45,10 +45,16 @@ def resolve(field: str, catalog: Catalog) -> tuple[Column, ...]:
     fixed = canonical(field)
     if fixed in FIXED:
         return (Column(fixed, FIXED[fixed]),)
-    columns = tuple(Column(name, type_of(name)) for name in _columns_of(field) if name in catalog)
+    columns = tuple(Column(name, type_of(name)) for name in _own_columns(field) if name in catalog)
     if OVERFLOW not in catalog:
         return columns
-    return (*columns, *(Column(name, type_of(name), in_overflow=True) for name in _columns_of(field)))
+    return (*columns, *(Column(name, type_of(name), in_overflow=True) for name in _own_columns(field)))
+
+
+def columns_of(field: str) -> tuple[str, ...]:
+    """Return the names of all columns that a field may be in, in any store: the map of overflow is one of them."""
+    fixed = canonical(field)
+    return (fixed,) if fixed in FIXED else (*_own_columns(field), OVERFLOW)
 
 
 def fields_known(catalog: Catalog) -> tuple[str, ...]:
@@ -63,7 +69,7 @@ def hint(field: str, known: Collection[str]) -> str:
     return f"did you mean {close[0]}?" if close else ""
 
 
-def _columns_of(field: str) -> tuple[str, ...]:
+def _own_columns(field: str) -> tuple[str, ...]:
     if field.startswith(TAG):
         return (field,)
     if field.startswith(FIELD):

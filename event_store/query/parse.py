@@ -31,6 +31,7 @@ DEFAULT_SPAN_NS = 3600 * SECOND_NS
 _VALUES = {"WORD", "QUOTED", "REGEX", "VALUE", "ITEM"}
 _SHOWN = 40  # characters of what was not expected
 _NEXT = re.compile(r"[^\s|()]{1,40}|\S?")
+_HAS = re.compile(r"\bhas\s*\Z", re.IGNORECASE)
 _LAST = re.compile(r"last\s+\d", re.IGNORECASE)
 _EXPECTED = {
     "VALUE": "a value",
@@ -115,6 +116,8 @@ def _explained(text: str, error: UnexpectedInput) -> QuerySyntaxError:
         return QuerySyntaxError(f"the quote {shown[0]} is not closed, or not expected", at + 1)
     if _LAST.match(text, at):
         return QuerySyntaxError("a time range stands once, before the words or after them", at + 1)
+    if "VALUE" in expected and _HAS.search(text[max(at - _SHOWN, 0) : at]):
+        return QuerySyntaxError("has needs a text", at + 1, 'has timeout; to search for the word itself, "has"')
     named = list(dict.fromkeys(said for terminal, said in _EXPECTED.items() if terminal in expected))
     what = f'"{shown[:_SHOWN]}" is not expected here' if shown else "the query is not complete"
     return QuerySyntaxError(what, at + 1, "expected " + " or ".join(named) if named else "")

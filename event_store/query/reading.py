@@ -20,6 +20,7 @@ from event_store.query.syntax import (
     Exists,
     Expr,
     Fields,
+    Has,
     Head,
     Histogram,
     In,
@@ -141,6 +142,14 @@ class Reader(Transformer_NonRecursive[Token, Query]):
         """A text within a field."""
         field, text = tokens.searched(parts[0]), tokens.text(parts[1])
         return Word(text) if field == "message" else Contains(field, text)
+
+    def has(self, parts: Sequence[Token]) -> Has:
+        """A text of whole words within a field, or within the message."""
+        *field, text = parts
+        if text.type == "REGEX":
+            suggestion = f'has "{text}" for the text, or {field[0] if field else "message"} matches {text}'
+            raise QuerySyntaxError("has takes a text, and no pattern", tokens.column(text), suggestion)
+        return Has(tokens.searched(field[0]) if field else "message", tokens.text(text))
 
     def one_of(self, parts: Sequence[Token]) -> In:
         """A list of values."""

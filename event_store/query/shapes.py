@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from event_store.query.syntax import Aggregate, Fields, Head, Histogram, Limit, Sort, Stage, Tail, Top
+from event_store.query.syntax import Aggregate, Fields, Head, Histogram, Limit, Series, Sort, Stage, Tail, Top
 
 _MEASURES = ("rate", "sum", "avg", "min", "max", "distinct", "p50", "p90", "p95", "p99", "p99.9")
 STAGES = ("tail", "head", "limit", "sort", "fields", "count", "top", "histogram", *_MEASURES)
@@ -26,6 +26,8 @@ def shape_after(stage: Stage, before: tuple[str, ...] | None) -> tuple[str, ...]
             return (field, "count")
         case Histogram():
             return ("from", "to", "count")
+        case Series():
+            return ("time", "held", "rank", "count")
         case _:
             return before
 
@@ -35,7 +37,7 @@ def completed(pipeline: tuple[Stage, ...]) -> tuple[Stage, ...]:
 
     The newest events are kept, or the first ones when they are sorted.
     """
-    aggregates = any(isinstance(stage, Aggregate | Top | Histogram) for stage in pipeline)
+    aggregates = any(isinstance(stage, Aggregate | Top | Histogram | Series) for stage in pipeline)
     if aggregates or any(isinstance(stage, Tail | Head | Limit) for stage in pipeline):
         return pipeline
     is_sorted = any(isinstance(stage, Sort) for stage in pipeline)

@@ -42,6 +42,14 @@ class Contains:
 
 
 @dataclass(frozen=True, slots=True)
+class Has:
+    """The text occurs in the field, whatever the case of ASCII, and words begin and end where it does (`words.py`)."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Compare:
     """The field compares so to the value; `:` is equality whatever the case, where `*` stands for any text."""
 
@@ -86,7 +94,7 @@ class Or:
     terms: tuple[Expr, ...]
 
 
-Expr: TypeAlias = Word | Regex | Contains | Compare | In | Exists | Not | And | Or
+Expr: TypeAlias = Word | Regex | Contains | Has | Compare | In | Exists | Not | And | Or
 EVERYTHING = And(())
 
 
@@ -171,7 +179,16 @@ class Histogram:
     field: str
 
 
-Stage: TypeAlias = Tail | Head | Limit | Sort | Fields | Aggregate | Top | Histogram
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Counts over time of the most frequent values of a field, and of all others together: a chart's, in no text."""
+
+    by: str
+    per_ns: int
+    most: int
+
+
+Stage: TypeAlias = Tail | Head | Limit | Sort | Fields | Aggregate | Top | Histogram | Series
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from event_store.query.syntax import (
     Exists,
     Expr,
     Fields,
+    Has,
     Head,
     Histogram,
     In,
@@ -21,6 +22,7 @@ from event_store.query.syntax import (
     Or,
     Query,
     Regex,
+    Series,
     Sort,
     Span,
     Stage,
@@ -32,7 +34,7 @@ from event_store.query.times import format_duration, format_time
 
 _NAME = re.compile(r"[^\W\d][\w.\-@/$]*")
 _PLAIN = re.compile(r"\w[\w.\-]*")
-_KEYWORDS = {"and", "or", "not", "in", "contains", "matches", "last", "from", "since", "to", "until"}
+_KEYWORDS = {"and", "or", "not", "in", "contains", "has", "matches", "last", "from", "since", "to", "until"}
 _KEYWORDS |= {"by", "per", "where"}
 _MEASURE = re.compile(r"p\d\d?(\.\d{1,3})?|sum|avg|min|max|rate|distinct")
 
@@ -64,6 +66,8 @@ def format_filter(expr: Expr) -> str:
             return f"{_name(field)} matches {_quoted(pattern)}"
         case Contains(field, text):
             return f"{_name(field)} contains {_quoted(text)}"
+        case Has(field, text):
+            return f"{_name(field)} has {_text(text)}"
         case Exists(field):
             return f"{_name(field)}:*"
         case In(field, values):
@@ -86,6 +90,8 @@ def format_stage(stage: Stage) -> str:
             parts = [*measures, *([_name(field)] if field is not None else [])]
             parts += ["by " + ", ".join(map(_name, by))] if by else []
             return " ".join([*parts, *([f"per {format_duration(per_ns)}"] if per_ns else [])])
+        case Series(by, per_ns):
+            return format_stage(Aggregate(("count",), by=(by,), per_ns=per_ns))
         case Top(count, field, where):
             condition = f" where {format_filter(where)}" if where != EVERYTHING else ""
             return f"top {count} {_name(field)}{condition}"

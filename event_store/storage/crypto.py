@@ -24,6 +24,7 @@ _KEY_BYTES = 32
 _ID_BYTES = 8
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_LEAST_BYTES = _NONCE_BYTES + _TAG_BYTES
 _MOST_BYTES = 1 << 16
 _MOST_KEYS = 100
 
@@ -53,29 +54,34 @@ class Keyring:
 
     def seal(self, plain: bytes) -> bytes:
         """Make a part of the log unreadable."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return b"".join((self._sealing.id, nonce, self._sealing.log.encrypt(nonce, plain, self._sealing.id)))
+        return self._sealing.id + _sealed(self._sealing.log, plain, self._sealing.id)
 
     def open(self, sealed: bytes) -> bytes:
         """Undo `seal`; StoreLocked if the key is missing, ValueError if this is not what was sealed with it."""
-        head = _ID_BYTES + _NONCE_BYTES
-        if len(sealed) < head + _TAG_BYTES:
+        if len(sealed) < _ID_BYTES + _LEAST_BYTES:
             raise ValueError(f"{len(sealed)} bytes are too few for anything sealed")
         id_ = sealed[:_ID_BYTES]
         key = self._keys.get(id_)
         if key is None:
             raise StoreLocked(f"it is sealed with another key, {id_.hex()}: the key file has {self}")
-        try:
-            return key.log.decrypt(sealed[_ID_BYTES:head], sealed[head:], id_)
-        except InvalidTag as error:
-            raise ValueError("it was changed since it was sealed") from error
+        return _opened(key.log, sealed[_ID_BYTES:], id_)
 
     def of_file(self, file: str, key: str) -> bytes:
-        """Return what the segment `file` is sealed with; StoreLocked if the key it is made of is missing."""
+        """Return what a file of a segment, or beside one, is sealed with; StoreLocked if the key is missing."""
         found = self._keys.get(bytes.fromhex(key))
         if found is None:
             raise StoreLocked(f"{file} is sealed with another key, {key}: the key file has {self}")
         return _derived(found.secret, b"segment " + file.encode())
+
+
+def seal_file(secret: bytes, plain: bytes) -> bytes:
+    """Make a whole file unreadable, with what `Keyring.of_file` says of it."""
+    return _sealed(AESGCM(secret), plain, b"")
+
+
+def open_file(secret: bytes, sealed: bytes) -> bytes:
+    """Undo `seal_file`; ValueError if this is not what was sealed with it."""
+    return _opened(AESGCM(secret), sealed, b"")
 
 
 def read_keys(path: Path) -> Keyring:
@@ -100,6 +106,20 @@ def read_keys(path: Path) -> Keyring:
     if not 1 <= len(secrets) <= _MOST_KEYS:
         raise StoreLocked(f"the key file {path} has {len(secrets)} keys, and not 1 to {_MOST_KEYS}")
     return Keyring(secrets)
+
+
+def _sealed(cipher: AESGCM, plain: bytes, beside: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, plain, beside)
+
+
+def _opened(cipher: AESGCM, sealed: bytes, beside: bytes) -> bytes:
+    if len(sealed) < _LEAST_BYTES:
+        raise ValueError(f"{len(sealed)} bytes are too few for anything sealed")
+    try:
+        return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], beside)
+    except InvalidTag as error:
+        raise ValueError("it was changed since it was sealed") from error
 
 
 @lru_cache(maxsize=4096)

@@ -5,6 +5,7 @@ Small batches are joined now and then, a few rounds at most for each event, so t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -38,11 +39,8 @@ class HotBuffer:
         self.rows += batch.num_rows
         self._append(batch)
         if self._small >= _AT_ONCE:
-            count, self._small = self._small, 0
-            small = self._batches[-count:]
-            self.bytes -= sum(self._sizes[-count:])
-            del self._batches[-count:], self._sizes[-count:]
-            self._append(merged(small))
+            with suppress(MemoryError, pa.ArrowException):  # there are many, then, until the next one is added
+                self._join(self._small)
 
     def fix(self) -> None:
         """Keep what there is apart from what follows, so that it can be dropped without it."""
@@ -57,6 +55,13 @@ class HotBuffer:
         self.bytes -= sum(self._sizes[:count])
         del self._batches[:count], self._sizes[:count]
         self._small = min(self._small, len(self._batches))
+
+    def _join(self, count: int) -> None:
+        joined = merged(self._batches[-count:])  # whatever fails, fails before anything is let go of
+        self.bytes -= sum(self._sizes[-count:])
+        del self._batches[-count:], self._sizes[-count:]
+        self._small = 0
+        self._append(joined)
 
     def _append(self, batch: pa.RecordBatch) -> None:
         size = batch.nbytes

@@ -45,7 +45,20 @@ class Segment:
     sources: frozenset[str] | None
     """The source_ids in it; None if they are too many to be listed."""
     key: str = ""
-    """What the key is called that it is sealed with; empty if it is not."""
+    """What the key is called that it is sealed with, and what lies beside it; empty if it is not."""
+    index_bytes: int = 0
+    """Of the file beside it; 0 if there is none."""
+    index_checksum: str = ""
+
+    @property
+    def index_file(self) -> str:
+        """What lies beside it: which events may have a word, and which values it has."""
+        return f"{self.file.removesuffix('.parquet')}.index"
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """What both files have."""
+        return self.bytes + self.index_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ def parse(content: bytes) -> Manifest:
 
 def _entry(segment: Segment, names: dict[str, int], schemas: dict[frozenset[str], int]) -> dict[str, Any]:
     sources = segment.sources
+    index = {"index": [segment.index_bytes, segment.index_checksum]} if segment.index_bytes else {}
     return {
         "file": segment.file,
         "level": segment.level,
@@ -161,11 +175,13 @@ def _entry(segment: Segment, names: dict[str, int], schemas: dict[frozenset[str]
         "key": segment.key,
         "columns": schemas.setdefault(segment.columns, len(schemas)),
         "sources": None if sources is None else [names.setdefault(name, len(names)) for name in sorted(sources)],
+        **index,
     }
 
 
 def _segment(entry: dict[str, Any], names: list[str], schemas: list[frozenset[str]]) -> Segment:
     sources = entry["sources"]
+    index_bytes, index_checksum = entry.get("index", (0, ""))
     return Segment(
         file=entry["file"],
         level=entry["level"],
@@ -179,4 +195,6 @@ def _segment(entry: dict[str, Any], names: list[str], schemas: list[frozenset[st
         key=entry["key"],
         columns=schemas[entry["columns"]],
         sources=None if sources is None else frozenset(names[place] for place in sources),
+        index_bytes=index_bytes,
+        index_checksum=index_checksum,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ _RISING = {"time", "seq"}
 _FEW_VALUES = 1000
 _ID_SHARE = 0.2  # of its events have a value of their own: a column of ids
 _BLOOM_ERRORS = 0.05
+_PAGE_BYTES = 256 << 10
+"""Of a column, at most so much is opened for the sake of one event; smaller ones, and texts are compressed worse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +48,58 @@ class Written:
     checksum: str
 
 
-def write_table(path: Path, table: pa.Table, layout: Layout, secret: bytes | None) -> Written:
-    """Write `table` to a file that is on disk when this returns; sealed, if there is a secret."""
+def write_table(
+    path: Path,
+    table: pa.Table,
+    layout: Layout,
+    secret: bytes | None,
+    watch: Callable[[pa.Table], None] = lambda _: None,
+) -> Written:
+    """Write `table` to a file that is on disk when this returns; sealed, if there is a secret.
+
+    `watch` is given what is in it, in the order in which it is there: row groups, one or several at once.
+    """
     sealing = None if secret is None else pe.create_encryption_properties(secret)
     options = _options(table, layout, with_blooms=secret is None)  # Arrow seals no bloom filters
     with _Sink(path) as sink:
         with pq.ParquetWriter(sink, table.schema, encryption_properties=sealing, **options) as writer:
             for group in _groups(table, layout):
                 writer.write_table(group, row_group_size=layout.row_group_rows)
+                watch(group)
         sink.sync()
     return Written(sink.bytes, sink.checksum)
 
 
+def write_bytes(path: Path, content: bytes) -> Written:
+    """Write a file that lies beside one of events; it is on disk when this returns."""
+    with _Sink(path) as sink:
+        sink.write(content)
+        sink.sync()
+    return Written(sink.bytes, sink.checksum)
+
+
+def row_groups(path: Path, secret: bytes | None) -> Iterator[pa.Table]:
+    """Read a file, one row group at a time, as `read_table`."""
+    with pq.ParquetFile(path, decryption_properties=_opening(secret)) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, use_threads=False)
+
+
 def read_table(path: Path, secret: bytes | None, columns: Collection[str] | None, *, use_threads: bool) -> pa.Table:
     """Read a file; OSError or ArrowException if it is not what was written."""
-    opening = None if secret is None else pe.create_decryption_properties(secret)
     names = None if columns is None else list(columns)
-    with pq.ParquetFile(path, decryption_properties=opening) as file:
+    with pq.ParquetFile(path, decryption_properties=_opening(secret)) as file:
         return file.read(names, use_threads=use_threads)
 
 
 def dataset(path: Path, secret: bytes | None) -> ds.Dataset:
     """Open a file to be read column by column, and row group by row group."""
-    opening = None if secret is None else pe.create_decryption_properties(secret)
-    options = ds.ParquetFragmentScanOptions(decryption_properties=opening)
+    options = ds.ParquetFragmentScanOptions(decryption_properties=_opening(secret))
     return ds.dataset(path, format=ds.ParquetFileFormat(default_fragment_scan_options=options), partitioning=None)
+
+
+def _opening(secret: bytes | None) -> object:
+    return None if secret is None else pe.create_decryption_properties(secret)
 
 
 def _groups(table: pa.Table, layout: Layout) -> Iterator[pa.Table]:
@@ -121,6 +150,7 @@ def _options(table: pa.Table, layout: Layout, *, with_blooms: bool) -> dict[str,
             coded.append(name)
     return {
         "compression": "zstd",
+        "data_page_size": _PAGE_BYTES,
         "compression_level": layout.zstd_level,
         "use_dictionary": coded,
         "column_encoding": dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from event_store.storage.errors import StoreLocked, StoreMissing
 from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
 from event_store.storage.manifest import NAME, Manifest, Segment, load
-from event_store.storage.quarantine import Damage
+from event_store.storage.quarantine import Damage, reported
 from event_store.storage.recovery import WAL
 from event_store.storage.schema import numbered
 from event_store.storage.snapshot import Snapshot
@@ -44,6 +45,7 @@ class Reader:
         self._manifest = Manifest(0)
         self._sound: tuple[Segment, ...] = ()
         self._damages: dict[str, Damage] = {}
+        self._unindexed: dict[Segment, Damage] = {}
         self._hot = HotBuffer()
         self._followed: dict[int, _Followed] = {}
         self._lock = threading.Lock()
@@ -67,12 +69,20 @@ class Reader:
                     self._reload()
                     self._stamp = stamp
                 if self._follow() and self._look() == stamp:  # nothing was flushed meanwhile, so nothing was missed
-                    return Snapshot(self.folder, self._manifest.version, self._sound, self._hot.batches, self._keys)
+                    return Snapshot(
+                        self.folder,
+                        self._manifest.version,
+                        self._sound,
+                        self._hot.batches,
+                        self._keys,
+                        report=self._note_index,
+                    )
 
     @property
     def damages(self) -> tuple[Damage, ...]:
-        """Segments that are passed over, as of the last snapshot."""
-        return tuple(self._damages.values())
+        """Segments that are passed over, as of the last snapshot, and indexes that were found damaged."""
+        with self._lock:
+            return (*self._damages.values(), *self._unindexed.values())
 
     def _look(self) -> tuple[int, ...]:
         try:
@@ -88,6 +98,7 @@ class Reader:
         for segment in manifest.segments:
             segments.secret_of(segment, self._keys)
         known = set(self._sound)
+        self._unindexed = {one: damage for one, damage in self._unindexed.items() if one in manifest.segments}
         self._damages = {}
         self._sound = tuple(one for one in manifest.segments if one in known or self._is_sound(one))
         self._hot.drop(manifest.flushed)
@@ -102,6 +113,12 @@ class Reader:
             return False
         return True
 
+    def _note_index(self, segment: Segment, what: str) -> None:
+        """Note, once, that the index of a segment is damaged; if both are gone, it was joined with others."""
+        with self._lock:
+            if segment not in self._unindexed and (self.folder / segment.file).exists():
+                self._unindexed[segment] = reported(self.folder, Damage(segment.index_file, what, 0))
+
     def _follow(self) -> bool:
         """Take in what came to the log; False if a file of it was removed meanwhile."""
         try:
@@ -109,6 +126,8 @@ class Reader:
         except FileNotFoundError as error:
             raise StoreMissing(f"there is no log of a store in {self.folder}") from error
         try:
+            if self._was_cut(dict(found)):
+                self._hot, self._followed = HotBuffer(), {}
             for seq, path in found:
                 if seq >= self._manifest.flushed:
                     if seq not in self._followed:
@@ -118,6 +137,10 @@ class Reader:
         except FileNotFoundError:
             return False
         return True
+
+    def _was_cut(self, found: Mapping[int, Path]) -> bool:
+        """Whether the log has less than was read of it: it was never acknowledged, and came again elsewhere."""
+        return any(seq not in found or found[seq].stat().st_size < one.offset for seq, one in self._followed.items())
 
     def _read(self, path: Path, followed: _Followed) -> None:
         for found in scan(path, self._manifest.id, followed.offset):

@@ -17,10 +17,10 @@ from event_store.storage.crypto import Keyring
 from event_store.storage.errors import StoreDamaged, StoreLocked
 from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
-from event_store.storage.manifest import NAME, Manifest, load, save
-from event_store.storage.quarantine import Damage, set_bytes_aside, set_segment_aside
+from event_store.storage.manifest import NAME, Manifest, Segment, load, save
+from event_store.storage.quarantine import Damage, keep_segment, let_go, set_bytes_aside
 from event_store.storage.schema import numbered
-from event_store.storage.wal import Gap, Whole, files, scan
+from event_store.storage.wal import DRAFT, Gap, Whole, files, scan
 
 WAL = "wal"
 _SKIPPED = 1 << 20
@@ -44,6 +44,8 @@ class Recovered:
     def read_log(self) -> None:
         """Take in the events that are in no segment."""
         self.next_seq = max(self.next_seq, self.manifest.flushed)
+        for draft in (self.folder / WAL).glob(f".*{DRAFT}"):
+            draft.unlink()
         for first_seq, path in files(self.folder / WAL):
             if first_seq < self.manifest.flushed:
                 path.unlink()  # a flush was cut short before it came to this
@@ -54,19 +56,25 @@ class Recovered:
                     self._take(path, found)
                 else:
                     self._pass_over(path, found)
-            if not path.stat().st_size:
+            if path.stat().st_size:
+                _sync(path)  # what was cut off stays so, and what counts from now on outlives the machine
+            else:
                 path.unlink()
 
     def look_at_segments(self) -> None:
         """Set aside those that a glance shows to be damaged."""
+        bad: list[Segment] = []
         for segment in self.manifest.segments:
             try:
                 segments.look(self.folder, segment)
             except segments.SegmentDamaged as error:
-                self.damages.append(set_segment_aside(self.folder, segment, str(error)))
-        if self.damages:
-            self.manifest = self.manifest.changed(remove={damage.file for damage in self.damages})
+                self.damages.append(keep_segment(self.folder, segment, str(error)))
+                bad.append(segment)
+        if bad:
+            self.manifest = self.manifest.changed(remove={segment.file for segment in bad})
             save(self.folder, self.manifest)
+        for segment in bad:
+            let_go(self.folder, segment)
 
     def _take(self, path: Path, found: Whole) -> None:
         self.next_seq = max(self.next_seq, found.head.end)
@@ -95,6 +103,11 @@ class Recovered:
         self.damages.append(set_bytes_aside(self.folder, name, gap.offset, gap.content, what, gap.events))
         if gap.last:
             self.next_seq += _SKIPPED
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def recover(folder: Path, keys: Keyring | None) -> Recovered:

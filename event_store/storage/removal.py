@@ -41,7 +41,8 @@ class Removal:
     def retire(self, segments: Iterable[Segment], version: int) -> None:
         """Let the files of segments go that are not in the manifest from `version` on."""
         now = self.clock()
-        self._retired += [_Retired(self.folder / segment.file, version, now) for segment in segments]
+        files = [file for segment in segments for file in (segment.index_file, segment.file)]
+        self._retired += [_Retired(self.folder / file, version, now) for file in files]
 
     def oldest(self) -> int:
         """Return the version of the oldest manifest that is lent; not while another one is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -25,6 +25,7 @@ class Retention:
 
     settings: StorageSettings
     now_ns: int
+    _firsts: dict[str | None, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def expired(self, segments: Iterable[Segment], sources_of: Sources) -> list[Segment]:
         """Return the segments that go as a whole, the oldest first: no event of theirs is to be kept."""
@@ -33,12 +34,12 @@ class Retention:
         if self.settings.keep_bytes is None:
             return gone
         left = [one for one in left if one not in set(gone)]
-        over = sum(one.bytes for one in left) - self.settings.keep_bytes
+        over = sum(one.bytes_on_disk for one in left) - self.settings.keep_bytes
         for one in left:
             if over <= 0:
                 break
             gone.append(one)
-            over -= one.bytes
+            over -= one.bytes_on_disk
         return gone
 
     def thinned(self, segments: Iterable[Segment], sources_of: Sources) -> list[Segment]:
@@ -54,6 +55,11 @@ class Retention:
 
     def first_kept(self, source: str | None) -> int:
         """Return the time, in nanoseconds, before which the events of a source go."""
+        if source not in self._firsts:
+            self._firsts[source] = self._first_kept(source)
+        return self._firsts[source]
+
+    def _first_kept(self, source: str | None) -> int:
         for rule in self.settings.keep:
             if fnmatchcase(source or "", rule.sources):
                 return self._oldest(rule.days)

@@ -1,7 +1,8 @@
 """Segments: Parquet files of events, written once, as a whole, and removed as a whole.
 
-A segment lies under the hour of its earliest event, `segments/day=2026-11-21/hour=16/`. What was being written when a
-process ended has a name that begins with a dot, and does not count.
+A segment lies under the hour of its earliest event, `segments/day=2026-11-21/hour=16/`, and beside it its index, which
+can be made of it again. What was being written when a process ended has a name that begins with a dot, and does not
+count.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +23,12 @@ import pyarrow.dataset as ds
 from xxhash import xxh3_64
 
 from event_store.model import FIXED, RAW_MESSAGE
-from event_store.storage import parquet, schema
-from event_store.storage.crypto import Keyring
+from event_store.storage import index, parquet, schema
+from event_store.storage.crypto import Keyring, open_file, seal_file
 from event_store.storage.errors import StoreLocked
+from event_store.storage.index import Index, Indexing
 from event_store.storage.manifest import Segment
-from event_store.storage.parquet import Layout
+from event_store.storage.parquet import Layout, Written
 from plumbing.private_files import sync_directory
 
 FOLDER = "segments"
@@ -37,6 +40,7 @@ MOST_HOURS = 8
 
 _HOUR_NS = 3_600_000_000_000
 _READ_BYTES = 1 << 20
+_SUFFIXES = (".parquet", index.SUFFIX)
 _DAMAGE = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EINVAL)
 
 
@@ -79,8 +83,7 @@ def write_all(
             made += [write(folder, table, layout, keys)]
     except BaseException:
         for segment in made:
-            with suppress(OSError):  # the next start removes what no manifest names
-                (folder / segment.file).unlink()
+            remove(folder, segment)
         raise
     return made
 
@@ -92,11 +95,14 @@ def write(folder: Path, table: pa.Table, layout: Layout, keys: Keyring | None = 
     name = path.relative_to(folder).as_posix()
     key = keys.current if keys else ""
     draft = path.with_name(f".{path.name}")
+    indexing = Indexing(layout.row_group_rows)
     try:
-        written = parquet.write_table(draft, table, layout, keys.of_file(name, key) if keys else None)
+        written = parquet.write_table(draft, table, layout, keys.of_file(name, key) if keys else None, indexing.add)
+        beside = _write_index(path.with_suffix(index.SUFFIX), indexing, folder, key, keys)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
+        path.with_suffix(index.SUFFIX).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
     sources = frozenset(pc.unique(table["source_id"]).drop_null().to_pylist())
@@ -113,7 +119,77 @@ def write(folder: Path, table: pa.Table, layout: Layout, keys: Keyring | None = 
         key=key,
         columns=frozenset(table.column_names),
         sources=sources if len(sources) <= MOST_SOURCES else None,
+        index_bytes=beside.bytes,
+        index_checksum=beside.checksum,
     )
+
+
+def remove(folder: Path, segment: Segment) -> None:
+    """Remove the files of a segment that no manifest names; the next start removes what the disk does not let go."""
+    for file in (segment.file, segment.index_file):
+        with suppress(OSError):
+            (folder / file).unlink()
+
+
+def indexed(folder: Path, segment: Segment, keys: Keyring | None, proceed: Callable[[], None]) -> Segment:
+    """Make the index of a segment anew, in the place of the one there was, if any; SegmentDamaged, OSError.
+
+    `proceed` is called before each part: what it raises ends this, and leaves the index there was.
+    """
+    indexing = Indexing(segment.rows)
+    try:
+        for group in parquet.row_groups(folder / segment.file, secret_of(segment, keys)):
+            proceed()
+            indexing.add(group)
+    except pa.ArrowException as error:
+        raise SegmentDamaged(f"it cannot be read: {error}") from error
+    written = _write_index(folder / segment.index_file, indexing, folder, segment.key, keys)
+    sync_directory((folder / segment.file).parent)
+    return replace(segment, index_bytes=written.bytes, index_checksum=written.checksum)
+
+
+def read_index(folder: Path, segment: Segment, keys: Keyring | None) -> Index | None:
+    """Read what lies beside a segment; None if there is none. Errors as `verify`, and StoreLocked without its key."""
+    if not segment.index_bytes:
+        return None
+    secret_of(segment, keys)
+    content = _index_content(folder, segment)
+    try:
+        if segment.key and keys is not None:
+            content = open_file(keys.of_file(segment.index_file, segment.key), content)
+        return index.parse(content)
+    except ValueError as error:
+        raise SegmentDamaged(str(error)) from error
+
+
+def verify_index(folder: Path, segment: Segment) -> None:
+    """Raise SegmentDamaged unless what lies beside a segment is there, if it is to be, as it was written."""
+    if segment.index_bytes:
+        _index_content(folder, segment)
+
+
+def _index_content(folder: Path, segment: Segment) -> bytes:
+    try:
+        content = (folder / segment.index_file).read_bytes()
+    except OSError as error:
+        raise _told(error) from error
+    if xxh3_64(content).hexdigest() != segment.index_checksum:
+        raise SegmentDamaged("its checksum is wrong")
+    return content
+
+
+def _write_index(path: Path, indexing: Indexing, folder: Path, key: str, keys: Keyring | None) -> Written:
+    content = indexing.form()
+    if key and keys is not None:
+        content = seal_file(keys.of_file(path.relative_to(folder).as_posix(), key), content)
+    draft = path.with_name(f".{path.name}")
+    try:
+        written = parquet.write_bytes(draft, content)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return written
 
 
 def read(
@@ -182,10 +258,26 @@ def verify(folder: Path, segment: Segment) -> None:
         raise SegmentDamaged("its checksum is wrong")
 
 
+def verify_all(folder: Path, segments: Iterable[Segment]) -> tuple[dict[Segment, str], dict[Segment, str]]:
+    """Read all there is: (what is wrong with which segment, and with the index of which that is sound itself)."""
+    bad: dict[Segment, str] = {}
+    without: dict[Segment, str] = {}
+    for segment in segments:
+        for look_at, found in ((verify, bad), (verify_index, without)):
+            try:
+                look_at(folder, segment)
+            except SegmentDamaged as error:
+                found[segment] = str(error)
+                break
+    return bad, without
+
+
 def strays(folder: Path, segments: Sequence[Segment]) -> list[Path]:
     """Find files of segments that are none of these: a flush that ended early, and what has been replaced."""
     known = {folder / segment.file for segment in segments}
-    return [path for path in (folder / FOLDER).glob("day=*/hour=*/*.parquet") if path not in known]
+    known |= {folder / segment.index_file for segment in segments if segment.index_bytes}
+    files = (folder / FOLDER).glob("day=*/hour=*/*")
+    return [path for path in files if path.suffix in _SUFFIXES and path not in known]
 
 
 def _ends(column: pa.ChunkedArray) -> tuple[int, int]:
@@ -196,7 +288,10 @@ def _ends(column: pa.ChunkedArray) -> tuple[int, int]:
 def _free(directory: Path, stem: str) -> Path:
     """Find a name that no file has: what is joined may look like what it was made of."""
     names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(1)))
-    return next(path for name in names if not (path := directory / f"{name}.parquet").exists())
+    taken = {path.name for path in directory.iterdir()}
+    return directory / next(
+        f"{name}.parquet" for name in names if taken.isdisjoint(f"{name}{suffix}" for suffix in _SUFFIXES)
+    )
 
 
 def _directory(folder: Path, time_ns: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 
 from event_store.storage import segments
 from event_store.storage.crypto import Keyring
+from event_store.storage.index import Index
 from event_store.storage.manifest import Gone, Segment
 from event_store.storage.quarantine import Damage
 
@@ -30,6 +31,8 @@ class Snapshot:
     keys: Keyring | None = field(default=None, repr=False)
     held: object = field(default=None, repr=False, compare=False)
     """What keeps the files of the segments on disk as long as it lives."""
+    report: Callable[[Segment, str], object] = field(default=lambda *_: None, repr=False, compare=False)
+    """Is told what is wrong with the index of a segment."""
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -57,6 +60,16 @@ class Snapshot:
         """Open a segment, sealed or not, to be read as need be; StoreLocked, OSError or ArrowException."""
         return segments.dataset(self.folder, segment, self.keys)
 
+    def index(self, segment: Segment) -> Index | None:
+        """Read what lies beside a segment; None if there is nothing, or it is damaged or gone. StoreLocked."""
+        try:
+            return segments.read_index(self.folder, segment, self.keys)
+        except segments.SegmentDamaged as error:
+            self.report(segment, str(error))
+        except OSError:  # nobody can tell now, as when too many files are open
+            pass
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
@@ -65,6 +78,7 @@ class StoreStats:
     events: int
     segments: int
     segment_bytes: int
+    """Without what lies beside them."""
     hot_events: int
     hot_bytes: int
     wal_bytes: int
@@ -79,3 +93,5 @@ class StoreStats:
     """How long opening took."""
     gone: Gone = field(default_factory=Gone)
     """What was not to be kept any longer, since the store began."""
+    index_bytes: int = 0
+    """What lies beside the segments."""

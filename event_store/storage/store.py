@@ -15,9 +15,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,9 +26,9 @@ import pyarrow as pa
 from event_store.storage import quarantine, segments
 from event_store.storage.config import StorageSettings
 from event_store.storage.crypto import read_keys
-from event_store.storage.errors import StoreBusy, StoreClosed, StoreFull
+from event_store.storage.errors import StoreBusy, StoreClosed, StoreDamaged, StoreFull
 from event_store.storage.frames import pack
-from event_store.storage.manifest import Gone, Segment, save
+from event_store.storage.manifest import Gone, Segment, load, save
 from event_store.storage.parquet import Layout
 from event_store.storage.quarantine import Damage
 from event_store.storage.recovery import WAL, Recovered, recover
@@ -80,6 +81,7 @@ class Store:
         self._hot = recovered.hot
         self._next_seq = recovered.next_seq
         self._damages = recovered.damages
+        self._unindexed: dict[Segment, Damage] = {}
         self._marks = deque(recovered.marks)
         self._marks_bytes = sum(map(len, self._marks))
         self._wal = Wal(self.folder / WAL, self._manifest.id)
@@ -126,8 +128,8 @@ class Store:
         """Keep events, and what whoever sent them wants to know them by: on disk when this returns.
 
         Returns the place (`seq`) behind the last of them. All of them are kept or, after an error, none: StoreFull if
-        the disk does not take them; StoreClosed after `close`; ValueError, naming the column, if a batch is none that
-        can be kept, or if they are too many for one frame of the log (64 MiB, compressed).
+        the disk does not take them, or memory; StoreClosed after `close`; ValueError, naming the column, if a batch is
+        none that can be kept, or if they are too many for one frame of the log (64 MiB, compressed).
         """
         for batch in batches:
             check(batch)
@@ -136,15 +138,18 @@ class Store:
             return self._next_seq
         if self._is_over(2):
             self._make_room()
-        batch = merged(batches)
         known = (marks,) if marks else ()
-        work = _Append(batch, pack(batch, known, self._keys), known)
+        try:
+            batch = merged(batches)
+            work = _Append(batch, pack(batch, known, self._keys), known)
+        except MemoryError as error:
+            raise self._full(error) from error
         self._waiting.append(work)
         with self._writing:
             if not work.is_done:
                 self._commit()
         if work.error is not None:
-            raise self._full(work.error) if isinstance(work.error, OSError) else work.error
+            raise self._full(work.error) if isinstance(work.error, (OSError, MemoryError)) else work.error
         return work.end
 
     def marks(self) -> tuple[bytes, ...]:
@@ -169,7 +174,8 @@ class Store:
                         self._rotate()
                 made = segments.write_all(self.folder, batches, self._layout, self._keys)
                 manifest = self._manifest.changed(add=made, flushed=boundary)
-                save(self.folder, manifest)
+                with self._undone(made):
+                    save(self.folder, manifest)
             except OSError as error:
                 raise self._full(error) from error
             except (pa.ArrowException, ValueError, MemoryError) as error:  # nobody's append is to blame
@@ -203,48 +209,69 @@ class Store:
         return self._manifest.segments
 
     def replace(self, old: Sequence[Segment], new: Iterable[Segment], gone: Gone) -> bool:
-        """Put segments in the place of others, at once; False, and nothing is changed, if one of those is no more."""
+        """Put segments in the place of others, at once; False if one of those is no more.
+
+        Then, and after an error, nothing is changed, and the new ones are no more.
+        """
+        new = tuple(new)
+        with self._changing, self._undone(new):
+            is_done = self._change(old, new, gone)
+            if is_done:
+                self._removal.retire(old, self._manifest.version)
+        if not is_done:
+            for segment in new:
+                segments.remove(self.folder, segment)
+        return is_done
+
+    def amend(self, old: Segment, new: Segment) -> None:
+        """Put in the place of a segment, if it is still there, the same one with another index."""
         with self._changing:
-            if self._closed:
-                raise StoreClosed(f"the store in {self.folder} is closed")
-            if not set(old).issubset(self._manifest.segments):
-                return False
-            manifest = self._manifest.changed(add=new, remove={segment.file for segment in old}, gone=gone)
-            save(self.folder, manifest)
-            with self._writing:
-                self._manifest = manifest
-            self._removal.retire(old, manifest.version)
-        return True
+            if not self._change((old,), (new,), Gone()):
+                (self.folder / new.index_file).unlink(missing_ok=True)
+
+    def unindexed(self) -> tuple[Segment, ...]:
+        """Return the segments that have no index, or one that was found damaged."""
+        with self._writing:
+            return tuple(one for one in self._manifest.segments if not one.index_bytes or one in self._unindexed)
 
     def snapshot(self) -> Snapshot:
         """Return what there is now: every event that was acknowledged, once. Its files stay as long as it lives."""
         with self._writing:
             manifest = self._removal.lend(self._manifest)
-            return Snapshot(self.folder, manifest.version, manifest.segments, self._hot.batches, self._keys, manifest)
+            return Snapshot(
+                self.folder,
+                manifest.version,
+                manifest.segments,
+                self._hot.batches,
+                self._keys,
+                manifest,
+                self._note_index,
+            )
 
     def verify(self) -> tuple[Damage, ...]:
-        """Read every segment and set aside those that are not what was written; the rest serves. Takes its time."""
-        bad: dict[Segment, str] = {}
-        for segment in self.snapshot().segments:
-            try:
-                segments.verify(self.folder, segment)
-            except segments.SegmentDamaged as error:
-                bad[segment] = str(error)
-        return self.set_aside(bad) if bad else ()
+        """Read every segment and set aside those that are not what was written; the rest serves. Takes its time.
+
+        One whose index is damaged serves without it until `compact` has made it anew.
+        """
+        bad, without = segments.verify_all(self.folder, self.snapshot().segments)
+        noted = [self._note_index(segment, what) for segment, what in without.items()]
+        return (*(self.set_aside(bad) if bad else ()), *(damage for damage in noted if damage is not None))
 
     def set_aside(self, bad: dict[Segment, str]) -> tuple[Damage, ...]:
         """Take segments out of the store, and say what is wrong with each."""
         with self._changing:
             still = [segment for segment in bad if segment in self._manifest.segments]
-            found = tuple(quarantine.set_segment_aside(self.folder, one, bad[one]) for one in still)
-            manifest = self._manifest.changed(remove={damage.file for damage in found})
-            with self._writing:
-                self._manifest = manifest
-                self._damages += found
+            if not still:
+                return ()
+            found = tuple(quarantine.keep_segment(self.folder, one, bad[one]) for one in still)
             try:
-                save(self.folder, manifest)
+                self._change(still, (), Gone())
             except OSError as error:
                 raise self._full(error) from error
+            with self._writing:
+                self._damages += found
+            for segment in still:
+                quarantine.let_go(self.folder, segment)
         return found
 
     def stats(self) -> StoreStats:
@@ -256,6 +283,7 @@ class Store:
             events=sum(segment.rows for segment in manifest.segments) + hot_rows,
             segments=len(manifest.segments),
             segment_bytes=sum(segment.bytes for segment in manifest.segments),
+            index_bytes=sum(segment.index_bytes for segment in manifest.segments),
             hot_events=hot_rows,
             hot_bytes=hot_bytes,
             wal_bytes=self._wal.bytes_on_disk(),
@@ -274,7 +302,46 @@ class Store:
             if not self._closed:
                 self._closed = True
                 self._wal.rotate()
+                with suppress(OSError):  # the next start does it
+                    self._wal.settle()
                 os.close(self._folder_lock)
+
+    def _change(self, old: Sequence[Segment], new: Iterable[Segment], gone: Gone) -> bool:
+        """Save a manifest without some segments, and with others; False if one of the old ones is no more."""
+        if self._closed:
+            raise StoreClosed(f"the store in {self.folder} is closed")
+        if not set(old).issubset(self._manifest.segments):
+            return False
+        manifest = self._manifest.changed(add=new, remove={segment.file for segment in old}, gone=gone)
+        save(self.folder, manifest)
+        with self._writing:
+            self._manifest = manifest
+            for segment in old:
+                self._unindexed.pop(segment, None)
+        return True
+
+    @contextmanager
+    def _undone(self, made: Iterable[Segment]) -> Iterator[None]:
+        """Remove segments that were made if the block fails, unless they are in the manifest, known or not."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError, StoreDamaged):  # nobody can tell, then: the next start removes them
+                if load(self.folder) == self._manifest:
+                    for segment in made:
+                        segments.remove(self.folder, segment)
+            raise
+
+    def _note_index(self, segment: Segment, what: str) -> Damage | None:
+        """Note, once, that the index of a segment is damaged; None if the segment is no more."""
+        with self._writing:
+            if segment not in self._manifest.segments:
+                return None
+            if segment not in self._unindexed:
+                damage = quarantine.reported(self.folder, Damage(segment.index_file, what, 0))
+                self._unindexed[segment] = damage
+                self._damages.append(damage)
+            return self._unindexed[segment]
 
     def _is_over(self, times: int) -> bool:
         settings, hot = self._settings, self._hot
@@ -291,16 +358,18 @@ class Store:
         """Write down all that waits, as one."""
         works = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
+            ends = [*accumulate((work.batch.num_rows for work in works), initial=self._next_seq)]
+            batches = [numbered(work.batch, first) for work, first in zip(works, ends, strict=False)]
             self._append_to_log([work.frame for work in works])
         except Exception as error:  # whoever waits is told
             for work in works:
                 work.error = error
             return
-        for work in works:
-            self._hot.add(numbered(work.batch, self._next_seq))
-            self._next_seq += work.batch.num_rows
+        for work, batch, end in zip(works, batches, ends[1:], strict=True):
+            self._hot.add(batch)
+            self._next_seq = end
             self._remember(work.marks)
-            work.end = self._next_seq
+            work.end = end
         if self._oldest is None:
             self._oldest = self._clock()
 
@@ -309,7 +378,7 @@ class Store:
             raise StoreClosed(f"the store in {self.folder} is closed")
         try:
             self._wal.append(frames, self._next_seq)
-        except OSError:
+        except Exception:
             self._next_seq += 1 + sum(frame.count for frame in frames)  # a reader may have seen them at these places
             raise
 
@@ -326,5 +395,6 @@ class Store:
         if self._marks:
             self._append_to_log([pack(None, tuple(self._marks), self._keys)])
 
-    def _full(self, error: OSError) -> StoreFull:
-        return StoreFull(f"cannot write to the store in {self.folder}: {error.strerror or error}")
+    def _full(self, error: OSError | MemoryError) -> StoreFull:
+        why = (error.strerror or error) if isinstance(error, OSError) else f"no memory: {error!r}"
+        return StoreFull(f"cannot write to the store in {self.folder}: {why}")

@@ -32,7 +32,16 @@ class Changes(Protocol):
     """The segments that are tended: `event_store.storage.Store`."""
 
     def replace(self, old: Sequence[Segment], new: Iterable[Segment], gone: Gone) -> bool:
-        """Put segments in the place of others, at once; False, and nothing is changed, if one of those is no more."""
+        """Put segments in the place of others, at once; False if one of those is no more.
+
+        Then, and after an error, nothing is changed, and the new ones are no more.
+        """
+
+    def amend(self, old: Segment, new: Segment) -> None:
+        """Put in the place of a segment, if it is still there, the same one with another index."""
+
+    def unindexed(self) -> tuple[Segment, ...]:
+        """Return the segments that have no index, or one that was found damaged."""
 
     def set_aside(self, bad: dict[Segment, str]) -> object:
         """Take what is damaged out of the store."""
@@ -59,6 +68,7 @@ class Tending:
     def tend(self, now_ns: int, *, everything: bool) -> int:
         """Do all there is to do now, and return how many segments went into others. OSError: no room, for example."""
         retention = Retention(self.settings, now_ns)
+        self._forget()
         self._expire(retention)
         found = [one for one in self.store.segments() if one not in self._left]
         due = list(jobs(found, now_ns, self.settings, everything=everything))
@@ -67,13 +77,24 @@ class Tending:
         if everything and self.keys is not None:
             thinned += [one for one in found if one.key != self.keys.current]
         due += [(one,) for one in dict.fromkeys(thinned) if one not in taken]
-        return sum(self._joined(job, retention) for job in due)
+        joined = sum(self._joined(job, retention) for job in due)
+        for segment in self.store.unindexed():
+            if segment not in self._left:
+                self._index(segment)
+        return joined
+
+    def _forget(self) -> None:
+        """Let go of what is known of segments that are no more."""
+        now = self.store.segments()
+        self._left.intersection_update(now)
+        checksums = {segment.checksum for segment in now}
+        self._sources = {checksum: names for checksum, names in self._sources.items() if checksum in checksums}
 
     def _expire(self, retention: Retention) -> None:
         gone = retention.expired(self.store.segments(), self._sources_of)
         if not gone:
             return
-        counts = Gone(sum(one.rows for one in gone), len(gone), sum(one.bytes for one in gone))
+        counts = Gone(sum(one.rows for one in gone), len(gone), sum(one.bytes_on_disk for one in gone))
         if self.store.replace(gone, (), counts):
             oldest, newest = min(one.min_time for one in gone), max(one.max_time for one in gone)
             log.info("events_expired", events=counts.events, segments=len(gone), first_ns=oldest, last_ns=newest)
@@ -86,34 +107,49 @@ class Tending:
             log.exception("segments_not_joined", files=[one.file for one in job])
             self._left.update(job)
             return 0
+        if made is None:
+            return 0
         events = sum(one.rows for one in job) - sum(one.rows for one in made)
         if self.store.replace(job, made, Gone(events)):
             if events:
                 log.info("events_expired", events=events, segments=0, first_ns=job[0].min_time)
             return len(job)
-        self._discard(made)
         return 0
 
-    def _made(self, job: Job, retention: Retention) -> list[Segment]:
-        damaged: dict[Segment, str] = {}
-        for segment in job:
-            try:
-                files.verify(self.folder, segment)
-            except files.SegmentDamaged as error:
-                damaged[segment] = str(error)
-        if damaged:
-            self.store.set_aside(damaged)
-        sound = tuple(one for one in job if one not in damaged)
+    def _made(self, job: Job, retention: Retention) -> list[Segment] | None:
+        """Write what becomes of a job; None if a segment of it is damaged: the others are joined another time."""
+        if not self._are_sound(job):
+            return None
         layout = Layout(
             level=1, row_group_rows=self.settings.row_group_rows, zstd_level=self.settings.compact_zstd_level
         )
 
         def kept(table: pa.Table) -> pa.Table:
-            if self.stop.is_set():
-                raise StoreClosed(f"the store in {self.folder} is closed")
+            self._proceed()
             return retention.kept(table)
 
-        return carry_out(self.folder, sound, layout, self.keys, kept)
+        return carry_out(self.folder, job, layout, self.keys, kept)
+
+    def _index(self, segment: Segment) -> None:
+        """Make the index of a segment that has none, or a damaged one."""
+        self._proceed()
+        try:
+            if self._are_sound((segment,)):
+                self.store.amend(segment, files.indexed(self.folder, segment, self.keys, self._proceed))
+        except (files.SegmentDamaged, pa.ArrowException, ValueError, MemoryError):
+            log.exception("segment_not_indexed", file=segment.file)
+            self._left.add(segment)
+
+    def _are_sound(self, segments: Job) -> bool:
+        """Set aside those that are damaged."""
+        damaged, _ = files.verify_all(self.folder, segments)
+        if damaged:
+            self.store.set_aside(damaged)
+        return not damaged
+
+    def _proceed(self) -> None:
+        if self.stop.is_set():
+            raise StoreClosed(f"the store in {self.folder} is closed")
 
     def _sources_of(self, segment: Segment) -> frozenset[str] | None:
         if segment.sources is not None:
@@ -125,7 +161,3 @@ class Tending:
                 return None
             self._sources[segment.checksum] = frozenset(pc.unique(column).drop_null().to_pylist())
         return self._sources[segment.checksum]
-
-    def _discard(self, made: Iterable[Segment]) -> None:
-        for segment in made:
-            (self.folder / segment.file).unlink(missing_ok=True)

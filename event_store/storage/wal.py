@@ -2,10 +2,14 @@
 
 A file is named by the `seq` of its first event. It is written by one process, in order, and never again once another
 was begun or a write failed; it is removed when all its events are in segments. Readers follow it as it grows.
+
+After a write that failed, the file may have frames that nobody was told are safe, and that came again elsewhere. They
+are cut off, and nothing else is written until it is certain that no power cut brings them back.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,9 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from plumbing.private_files import PRIVATE, sync_directory
+from plumbing.private_files import PRIVATE, sync_directory, write_file
 from plumbing.spool import Frame, Kept
 from plumbing.spool.frames import HEAD_BYTES, Head, encode, find_head, read_body, read_head
+
+DRAFT = ".new"
+"""What the name of a file ends with that is being written anew, as `write_file` does."""
 
 _SUFFIX = ".wal"
 _ANY = 1 << 62  # more than a file has bytes, or a store events
@@ -94,11 +101,13 @@ class Wal:
     _path: Path | None = None
     _handle: int | None = field(default=None, repr=False)
     _size: int = 0
+    _doubted: tuple[Path, int] | None = None
+    """A file that may come back longer than this after a power cut."""
 
     def append(self, frames: Sequence[Frame], first_seq: int) -> None:
-        """Write frames whose first event is `first_seq`, and force them to disk; OSError leaves nothing that counts.
+        """Write frames whose first event is `first_seq`, and force them to disk; an error leaves nothing that counts.
 
-        ValueError if one is too large. After an OSError, the places that these events would have had must not be
+        ValueError if one is too large. After any other error, the places that these events would have had must not be
         given again: a reader may have seen them.
         """
         parts, seq = [], first_seq
@@ -106,11 +115,12 @@ class Wal:
             parts += encode(frame, seq, seq, self.seed)
             seq += frame.count
         data = b"".join(parts)
+        self.settle()
         try:
             handle = self._handle if self._handle is not None else self._begin(first_seq)
             _write(handle, data, self._size)
             os.fdatasync(handle)
-        except OSError:
+        except BaseException:
             self._abandon()
             raise
         self._size += len(data)
@@ -140,9 +150,9 @@ class Wal:
         return total
 
     def _begin(self, first_seq: int) -> int:
-        self._path = self.folder / f"{first_seq:020d}{_SUFFIX}"
+        path = self.folder / f"{first_seq:020d}{_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._handle = os.open(self._path, flags, PRIVATE)
+        self._handle, self._path = os.open(path, flags, PRIVATE), path
         sync_directory(self.folder)
         return self._handle
 
@@ -150,11 +160,31 @@ class Wal:
         """Cut off what was written and does not count, and write to this file no more."""
         if self._handle is None or self._path is None:
             return
-        with suppress(OSError):  # then a torn frame stays at its end: it does not count either
+        self._doubted = self._path, self._size
+        with suppress(OSError):  # then `settle` does it, before anything else is written
             os.ftruncate(self._handle, self._size)
+            os.fsync(self._handle)
+            self._doubted = None
             if not self._size:
                 self._path.unlink()
         self.rotate()
+
+    def settle(self) -> None:
+        """Put what counts of a doubted file into a new one in its place: of the old one, nothing is known any more."""
+        if self._doubted is None:
+            return
+        path, size = self._doubted
+        with suppress(FileNotFoundError):  # all that counts of it is in segments
+            with open(path, "rb") as file:
+                content = file.read(size)
+            if len(content) < size:
+                raise OSError(errno.EIO, f"{path.name} has {len(content)} bytes, and not the {size} that were written")
+            if size:
+                write_file(path, content)
+            else:
+                path.unlink()
+                sync_directory(self.folder)
+        self._doubted = None
 
 
 def _write(handle: int, data: bytes, offset: int) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from nozzles.tls_pair import check_pair
 from plumbing.config import PeerAddress, Section
@@ -25,7 +25,7 @@ class Config(Section):
     compress: bool = False
     """Whether events are sent gzipped (CompressedPackedForward)."""
 
-    max_message_bytes: PositiveInt = 1024 * 1024
+    max_message_bytes: int = Field(default=1024 * 1024, gt=0, le=64 << 20)
     """How many bytes of events, before gzip, go in one message; one event that is larger goes alone."""
 
     ack_timeout_s: PositiveFloat = 30.0

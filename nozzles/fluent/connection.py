@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import secrets
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
@@ -71,7 +72,7 @@ class Connection:
             option: dict[str, Any] = {"size": len(chunk.places), "chunk": name}
             entries = chunk.entries
             if compress:
-                entries = gzip.compress(entries, compresslevel=1, mtime=0)
+                entries = await trio.to_thread.run_sync(partial(gzip.compress, entries, compresslevel=1, mtime=0))
                 option["compressed"] = "gzip"
             await self._stream.send_all(msgpack.packb([chunk.tag, entries, option]))
 

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from nozzles.prometheus_series import Sample
 
+_OWN = "standpipe_prometheus_series"
 _KEPT = "The latest value that an envelope told."
 
 
@@ -35,7 +36,13 @@ class Table:
     _latest: OrderedDict[Key, Latest] = field(default_factory=OrderedDict, init=False)
 
     def put(self, sample: Sample, now: float) -> None:
-        """Take a sample; one that is older than what is known of its series changes no value."""
+        """Take a sample; one that is older than what is known of its series changes no value.
+
+        A name that begins as those of our own metrics do has a `_` put in front: a family that is there twice would
+        spoil the whole page.
+        """
+        if sample.name.startswith(_OWN):
+            sample = sample._replace(name=f"_{sample.name}")
         key = sample.name, sample.labels
         known = self._latest.get(key)
         if known is not None and known.sample.timestamp > sample.timestamp:
@@ -57,13 +64,9 @@ class Table:
         """Give every series that is kept, and how many there are and were, as `prometheus_client` has them."""
         shown = self.samples(now)
         own: list[Metric] = [
-            GaugeMetricFamily("standpipe_prometheus_series", "Series that are shown.", len(shown)),
-            CounterMetricFamily(
-                "standpipe_prometheus_series_evicted", "Series that others took the place of.", self.evicted_total
-            ),
-            CounterMetricFamily(
-                "standpipe_prometheus_series_expired", "Series that nothing was heard of.", self.expired_total
-            ),
+            GaugeMetricFamily(_OWN, "Series that are shown.", len(shown)),
+            CounterMetricFamily(f"{_OWN}_evicted", "Series that others took the place of.", self.evicted_total),
+            CounterMetricFamily(f"{_OWN}_expired", "Series that nothing was heard of.", self.expired_total),
         ]
         return [*families(shown), *own]
 

@@ -189,7 +189,8 @@ class Delivery:
         self.counts.retries += 1
         if kind != self._trouble:
             unexpected = kind == "failed" and not isinstance(error, OSError | ConfigError | TlsError)
-            log.warning("sink_away", sink=self._sink, error=_in_words(error), exc_info=unexpected and error)
+            tell = log.error if kind == "denied" else log.warning  # somebody has to mend it
+            tell("sink_away", sink=self._sink, error=_in_words(error), exc_info=unexpected and error)
         self._trouble = kind
         asked_s = getattr(error, "retry_after_s", None) or 0.0
         await trio.sleep(max(self._backoff.next_s(), min(asked_s, MOST_RETRY_AFTER_S)))

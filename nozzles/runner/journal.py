@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import structlog
 import trio
 
+from envelope.marks import MARK_BYTES
 from plumbing.backlog import Backlog, Entry
-from plumbing.gathering.recognise import MARK_BYTES, REMEMBERED
+from plumbing.gathering.recognise import REMEMBERED
 from plumbing.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -91,9 +93,17 @@ class Journaled:
 
 
 def marks_in(spool: Spool) -> list[bytes]:
-    """Read the marks of all that waits in a spool, in order, and leave it as it was. Blocking file I/O."""
-    marks: list[bytes] = []
+    """Read the marks of what waits in a spool, in order, and leave it as it was. Blocking file I/O.
+
+    Of more than are remembered the first are left out, so that a large spool takes no more memory than a small one.
+    """
+    marks: deque[bytes] = deque()
+    size = 0
     while kept := spool.read(_READ_BYTES):
-        marks += [mark for frame in kept for mark in frame.marks]
+        for mark in (mark for frame in kept for mark in frame.marks):
+            marks.append(mark)
+            size += len(mark)
+            while size - len(marks[0]) >= _MOST_BYTES:
+                size -= len(marks.popleft())
     spool.rewind()
-    return marks
+    return [*marks]

@@ -252,16 +252,21 @@ def _flaws(books: Iterable[Book]) -> Iterator[str]:
 
 
 def _legacies(books: Iterable[Book]) -> Iterator[str]:
-    """Say what dead processes held: it died with them, but for what was on disk."""
+    """Say what dead processes held: it died with them, but for what was on disk, and what their senders still have."""
     for book in books:
-        held = sum(_mortal(account) for account in book.accounts if account.kind in _HOLDERS)
+        of_strangers = any(account.kind == "reader" and account.outside for account in book.accounts)
+        held = sum(_mortal(account, of_strangers) for account in book.accounts if account.kind in _HOLDERS)
         if book.gone and held:
             yield f"{book.component} held {_envelopes(held)} when it was last seen before it died"
 
 
-def _mortal(account: Account) -> int:
-    """What is held in memory alone; what is on disk may have been on its way out, too."""
-    return account.held + account.in_flight - account.on_disk if account.on_disk else account.held
+def _mortal(account: Account, of_strangers: bool) -> int:
+    """What is held in memory alone; what outlives the process may have been on its way out, too.
+
+    A sender gives again what it was not told is safe, but a stranger may not.
+    """
+    outlives = account.on_disk + (0 if of_strangers else account.unconfirmed)
+    return max(0, account.held + account.in_flight - outlives) if outlives else account.held
 
 
 def _parse_account(account: Any) -> Account:

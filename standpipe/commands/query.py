@@ -83,7 +83,7 @@ def query(
 
 async def _follow(find: Callable[[], System], text: str, first: int, form: Form) -> None:
     stdout, palette = Stdout(), palette_for()
-    with explained(find()):
+    with explained(find(), text):
         async with aclosing(follow(find, text, first, notice, random.Random())) as arrivals:
             async for events in arrivals:
                 with making_sense():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -43,6 +44,13 @@ OnProgress = Callable[[float, int], None]
 """Told how much of a query is done, from 0 to 1, and how many events were looked at."""
 
 
+@dataclass(slots=True)
+class Place:
+    """How far a live tail was read, in the store's own words."""
+
+    id: str = ""
+
+
 class EventStore:
     """A connection to one event store, with the token of whoever asks."""
 
@@ -61,7 +69,7 @@ class EventStore:
                         return said["result"]
                     if "error" in said:
                         raise _refused(said, line)
-                    on_progress(float(said["progress"]["done"]), int(said["progress"]["rows_scanned"]))
+                    on_progress(float(said["progress"]["done"]), int(said["progress"].get("rows_scanned", 0)))
         raise ServerUnavailable("the answer broke off")
 
     async def fetch(self, path: str, form: Mapping[str, str]) -> tuple[bytes, list[str]]:
@@ -72,9 +80,13 @@ class EventStore:
             with making_sense():
                 return body, [str(warning) for warning in orjson.loads(response.headers.get(WARNINGS, "[]"))]
 
-    async def tail(self, query: str) -> AsyncGenerator[Event | None, None]:
-        """Yield what comes; None comes first, when the tail is open. Leave it through `contextlib.aclosing`."""
+    async def tail(self, query: str, place: Place) -> AsyncGenerator[Event | None, None]:
+        """Yield what comes behind the place, which moves on; None comes first, when the tail is open.
+
+        Leave it through `contextlib.aclosing`.
+        """
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        headers |= {"Last-Event-ID": place.id} if place.id else {}
         async with self._opened("GET", "/api/tail", SILENCE_S, params={"query": query}, headers=headers) as response:
             yield None
             parser = EventParser()
@@ -87,6 +99,7 @@ class EventStore:
                             return
                     for event in heard:
                         yield event
+                    place.id = parser.last_id or place.id
 
     @asynccontextmanager
     async def _opened(self, method: str, path: str, silence_s: float, **options: Any) -> AsyncIterator[httpx.Response]:
@@ -110,25 +123,27 @@ async def open_event_store(system: System) -> AsyncIterator[EventStore]:
 
 
 @contextmanager
-def explained(system: System) -> Iterator[None]:
-    """Turn what an event store did not do into the error of a command: where a query is wrong, and what was meant."""
+def explained(system: System, query: str = "") -> Iterator[None]:
+    """Turn what an event store did not do into the error of a command: where the query is wrong, and what was meant."""
     try:
         with https_client.explained(system, NAME):
             yield
     except CommandFailed as error:
-        if isinstance(refused := error.__cause__, ServerRefused) and (more := _more(refused.body)):
+        if isinstance(refused := error.__cause__, ServerRefused) and (more := _more(refused.body, query)):
             raise type(error)(f"{error}: {more}") from refused
         raise
 
 
-def _more(body: bytes) -> str:
+def _more(body: bytes, query: str) -> str:
     try:
         error = orjson.loads(body)["error"]
         column, suggestion = error.get("column"), error.get("suggestion")
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
     place = [f"column {column}"] if column else []
-    return ", ".join([*place, *([str(suggestion)] if suggestion else [])])
+    more = ", ".join([*place, *([str(suggestion)] if suggestion else [])])
+    is_shown = isinstance(column, int) and 0 < column <= len(query) + 1 and query.isprintable()
+    return f"{more}\n  {query}\n  {' ' * (column - 1)}^" if is_shown else more
 
 
 def _refused(said: Any, line: bytes) -> ServerRefused:

@@ -1,6 +1,7 @@
 """Read what an event store holds that a query finds, and then what comes: nothing twice, through lost connections too.
 
-What came while there was no connection is asked for afterwards; what the store could not send in time is told.
+What came while there was no connection the store sends afterwards: it says with each event what to come back with. What
+it could not send, then or in time, is told.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ import trio
 
 from plumbing.grpc_client import Backoff
 from standpipe.errors import NotRunning
-from standpipe.reading.event_store import NAME, EventStore, open_event_store
+from standpipe.reading.event_store import NAME, EventStore, Place, open_event_store
 from standpipe.reading.https_client import ServerError, ServerUnavailable, making_sense
 from standpipe.reading.server_sent_events import Event
 from standpipe.reading.show_events import parse_answer
@@ -25,17 +26,18 @@ from standpipe.units import count_text
 
 FIRST_WAIT_S = 0.5
 MOST_WAIT_S = 30.0
-MOST_MISSED = 10_000
-"""Events that are asked for after a lost connection."""
 
 
 @dataclass(slots=True)
-class Place:
-    """How far the events were read."""
+class _Held:
+    """What the store held when it was asked first: the tail may bring some of it again."""
 
-    seq: int = -1
-    time: str = ""
-    """Of the newest."""
+    is_known: bool = False
+    seqs: set[int] = field(default_factory=set)
+
+    def fresh(self, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Leave out what was seen."""
+        return [event for event in events if int(event["seq"]) not in self.seqs]
 
 
 async def follow(
@@ -47,14 +49,14 @@ async def follow(
     the next time.
     """
     backoff = Backoff(rng, first_s=FIRST_WAIT_S, most_s=MOST_WAIT_S)
-    place, noticed = Place(), False
+    place, held, noticed = Place(), _Held(), False
     while True:
         try:
-            async with open_event_store(_found(find)) as store, aclosing(store.tail(query)) as arrivals:
+            async with open_event_store(_found(find)) as store, aclosing(store.tail(query, place)) as arrivals:
                 async for event in arrivals:
                     noticed = False
                     backoff.reset()
-                    fresh = await _heard(store, query, first, event, place, notice)
+                    fresh = await _heard(store, query, first, event, held, notice)
                     if fresh:
                         yield fresh
         except ServerError as error:
@@ -67,36 +69,27 @@ async def follow(
 
 
 async def _heard(
-    store: EventStore, query: str, first: int, event: Event | None, place: Place, notice: Callable[[str], None]
+    store: EventStore, query: str, first: int, event: Event | None, held: _Held, notice: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Return what is new: of the store, when the tail has just been opened; else what came."""
+    """Return what is new: of the store, when a tail has been opened for the first time; else what came."""
     if event is None:
-        return await _held(store, query, first, place)
+        return [] if held.is_known else await _ask(store, query, first, held)
     with making_sense():
         said = orjson.loads(event.data)
         if event.name == "dropped":
-            notice(f"{count_text(int(said['count']))} events came faster than they were read, and are not shown")
-        return _fresh([said], place) if event.name == "event" else []
+            notice(f"{count_text(int(said['count']))} events were too many to be sent, and are not shown")
+        return held.fresh([said]) if event.name == "event" else []
 
 
-async def _held(store: EventStore, query: str, first: int, place: Place) -> list[dict[str, Any]]:
-    if place.time:
-        form = {"query": query, "start": place.time, "end": "now", "limit": str(MOST_MISSED)}
-    elif first:
-        form = {"query": query, "limit": str(first)}
-    else:
-        return []
-    found = await store.ask("/api/query", form, lambda *_: None)
-    with making_sense():
-        return _fresh(parse_answer(found).events, place)
-
-
-def _fresh(events: Sequence[dict[str, Any]], place: Place) -> list[dict[str, Any]]:
-    """Leave out what was seen, and move on."""
-    fresh = [event for event in events if int(event["seq"]) > place.seq]
-    for event in fresh:
-        place.seq, place.time = max(place.seq, int(event["seq"])), max(place.time, str(event["time"]))
-    return fresh
+async def _ask(store: EventStore, query: str, first: int, held: _Held) -> list[dict[str, Any]]:
+    events: Sequence[dict[str, Any]] = ()
+    if first:
+        found = await store.ask("/api/query", {"query": query, "limit": str(first)}, lambda *_: None)
+        with making_sense():
+            events = held.fresh(parse_answer(found).events)
+            held.seqs |= {int(event["seq"]) for event in events}
+    held.is_known = True
+    return list(events)
 
 
 def _found(find: Callable[[], System]) -> System:

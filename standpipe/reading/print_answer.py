@@ -50,7 +50,7 @@ async def print_answer(system: System, path: str, parameters: Mapping[str, str],
     """Ask, and print what is answered; warnings go to stderr."""
     stdout = Stdout()
     warnings: Sequence[str]
-    with explained(system):
+    with explained(system, title):
         async with open_event_store(system) as store:
             if form in (Form.CSV, Form.ARROW):
                 body, warnings = await store.fetch(path, {**parameters, "format": str(form)})

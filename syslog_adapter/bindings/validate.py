@@ -5,25 +5,18 @@ In:    bindings. Out: what is wrong with each that is not good, in the original'
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
 
 import trio
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate, load_pem_x509_certificates
 
+from syslog_adapter.addresses import Addresses, IpRange, Resolve
 from syslog_adapter.binding import Binding
 from syslog_adapter.drain_url import BadDrain, parse_drain_url, redacted
-
-Resolve: TypeAlias = Callable[[str], Awaitable[Iterable[str]]]
-"""Says which addresses a host has; raises `OSError` when it has none."""
-
-IpAddress: TypeAlias = IPv4Address | IPv6Address
-IpRange: TypeAlias = tuple[IpAddress, IpAddress]
 
 REMEMBERED_S = 120.0
 """How long a host's addresses, or its having none, are remembered."""
@@ -57,7 +50,7 @@ class Validator:
     def __init__(self, resolve: Resolve, now: Callable[[], float], blacklist: Iterable[IpRange] = ()) -> None:
         self._resolve = resolve
         self._now = now
-        self._blacklist = tuple(blacklist)
+        self._blacklist = Addresses(blacklist)
         self._hosts: dict[str, _Host] = {}
 
     async def rejections(self, bindings: Iterable[Binding]) -> dict[Binding, Rejection]:
@@ -77,16 +70,9 @@ class Validator:
         if not host.addresses:
             reason = f"Skipped resolve ip address for syslog drain with url {url} due to prior failure"
             return Rejection(reason, may_pass=True, is_repeated=True)
-        if any(self._is_blacklisted(address) for address in host.addresses):
+        if self._blacklist.are_forbidden(host.addresses):
             return Rejection(f"Resolved ip address for syslog drain with url {url} is blacklisted", is_blacklisted=True)
         return None
-
-    def _is_blacklisted(self, text: str) -> bool:
-        address = ip_address(text.partition("%")[0])
-        plain = getattr(address, "ipv4_mapped", None) or address
-        return any(
-            plain.version == first.version and int(first) <= int(plain) <= int(last) for first, last in self._blacklist
-        )
 
     async def _addresses(self, hosts: set[str]) -> dict[str, _Host]:
         """Give each host's addresses: remembered ones, or looked up, several at once."""
@@ -110,21 +96,6 @@ class Validator:
             except (OSError, UnicodeError):
                 pass
         return frozenset()
-
-
-async def resolve_host(name: str) -> list[str]:
-    """Ask the system for a host's addresses."""
-    found = await trio.socket.getaddrinfo(name, None, type=trio.socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
-
-
-def parse_range(text: str) -> IpRange:
-    """Read `start-end`; raises `ValueError`."""
-    start, _, end = text.partition("-")
-    first, last = ip_address(start.strip()), ip_address(end.strip())
-    if first.version != last.version or int(first) > int(last):
-        raise ValueError(f"{text!r} is no range of addresses, like 10.0.0.0-10.0.0.255")
-    return first, last
 
 
 def _look_at(bindings: list[Binding]) -> tuple[dict[Binding, str], dict[Binding, Rejection]]:

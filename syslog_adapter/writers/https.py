@@ -17,9 +17,11 @@ import httpx
 import trio
 
 from plumbing.retry_after import LATER, retry_after_s
+from syslog_adapter.addresses import Addresses
 from syslog_adapter.drain_url import DrainUrl
 from syslog_adapter.retry import MOST_RETRY_AFTER_S
 from syslog_adapter.writers.config import WriterSettings
+from syslog_adapter.writers.dialling import CheckedTransport
 from syslog_adapter.writers.writer import DrainUnavailable, Form, Messages, Written, reason_of
 
 _MOST_ANSWER = 64 * 1024
@@ -49,16 +51,18 @@ class Poster:
 
 @asynccontextmanager
 async def open_poster(
-    drain: DrainUrl, settings: WriterSettings, context: ssl.SSLContext | None
+    drain: DrainUrl, settings: WriterSettings, context: ssl.SSLContext | None, addresses: Addresses
 ) -> AsyncIterator[Poster]:
     """Open what posts to a drain; redirects are not followed, proxies not used."""
-    connections = settings.https_connections
+    connections, verify = settings.https_connections, context or ssl.create_default_context()
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=90)
     async with httpx.AsyncClient(
-        verify=context or True,
+        transport=CheckedTransport(addresses, verify, limits=limits) if addresses else None,
+        verify=verify,
+        limits=limits,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(settings.https_timeout_s, connect=settings.dial_timeout_s),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=90),
     ) as client:
         yield Poster(client, drain.target, settings.https_timeout_s)
 

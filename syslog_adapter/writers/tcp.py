@@ -14,8 +14,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from syslog_adapter.addresses import Addresses
 from syslog_adapter.drain_url import DrainUrl
 from syslog_adapter.writers.config import WriterSettings
+from syslog_adapter.writers.dialling import dial
 from syslog_adapter.writers.line import Line
 from syslog_adapter.writers.writer import DrainUnavailable, Form, Written, reason_of
 
@@ -26,12 +28,16 @@ _FAULTS = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 @asynccontextmanager
 async def open_tcp(
-    drain: DrainUrl, form: Form, settings: WriterSettings, context: ssl.SSLContext | None
+    drain: DrainUrl,
+    form: Form,
+    settings: WriterSettings,
+    context: ssl.SSLContext | None,
+    addresses: Addresses,
 ) -> AsyncIterator[TcpWriter]:
     """Open a drain over TCP, with TLS if there is a `context`."""
     failure: Exception | None = None
     async with trio.open_nursery() as readers:
-        writer = TcpWriter(drain, form, settings, context, readers)
+        writer = TcpWriter(drain, form, settings, context, addresses, readers)
         try:
             yield writer
         except Exception as error:  # kept from being wrapped in a group by the nursery
@@ -123,12 +129,14 @@ class TcpWriter:
         form: Form,
         settings: WriterSettings,
         context: ssl.SSLContext | None,
+        addresses: Addresses,
         readers: trio.Nursery,
     ) -> None:
         self._drain = drain
         self._form = form
         self._settings = settings
         self._context = context
+        self._addresses = addresses
         self._readers = readers
         self._connection: _Connection | None = None
 
@@ -173,7 +181,8 @@ class TcpWriter:
             raise DrainUnavailable(reason_of(error)) from error
 
     async def _connect(self) -> _Connection:
-        stream = await trio.open_tcp_stream(self._drain.host, self._drain.port)
+        host, port = self._drain.host, self._drain.port
+        stream = await dial(host, port, self._addresses, self._settings.dial_timeout_s)
         line = Line(stream, write_timeout_s=self._settings.write_timeout_s, keepalive_s=self._settings.keepalive_s)
         if self._context is None:
             return _Connection(line, line)

@@ -51,6 +51,7 @@ def test_an_event_store_killed_at_any_moment_has_everything_once(data_dir: Path,
     assert Counter(messages(data_dir / "events", "shop")) == sent
     assert not said["problems"]
     assert all("event_store" in remark or "sent again" in remark for remark in said["remarks"])
+    print(f"seen: killed {rounds + 1} times, {sent.total()} envelopes stored once each, the books balance")
     assert not any(sum(each["dropped"].values()) for book in said["books"] for each in book["accounts"])
 
 

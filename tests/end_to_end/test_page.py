@@ -17,7 +17,8 @@ def test_a_search_shows_the_events_their_count_and_the_values_of_fields(page: Pa
     page.wait_for(f"{COUNTED} === {len(failed)}")
     page.wait_for(f"{ROWS} === {len(failed)}")
     assert page.text(".events li .said") == failed[-1]["message"], "the newest event is not the first"
-    page.wait_for("document.querySelectorAll('[data-field=severity] li').length === 1")
+    for field in ("severity", "source_id"):
+        page.wait_for(f"document.querySelectorAll('[data-field={field}] li').length === 1")
     assert page.texts("[data-field=source_id] li .value") == ["payments"]
     assert page.text("#legend") == f"error {len(failed)}"
 
@@ -106,16 +107,51 @@ def test_a_paused_tail_holds_a_bounded_number_and_counts_the_others(page: Page, 
     assert page.text(".events .said") == "flood 1199"
 
 
-def test_a_tail_that_breaks_off_goes_on_and_says_that_something_is_missing(
-    page: Page, page_store: FakeEventStore
-) -> None:
+def test_a_tail_that_breaks_off_goes_on_where_it_was_and_says_so(page: Page, page_store: FakeEventStore) -> None:
     page.go(f"{page_store.url}#q=follow&tail=1")
     page.reload()
     page.wait_for("document.querySelector('#tail-status').innerText === 'Following · 0 new'")
+    add(page_store, "follow me")
     page_store.cut()
-    page.wait_for("/^Following.*interrupted once/.test(document.querySelector('#tail-status').innerText)")
+    add(page_store, "follow unseen")
+    page.wait_for("/^Following.*interrupted once$/.test(document.querySelector('#tail-status').innerText)")
     add(page_store, "follow on")
+    page.wait_for(f"{ROWS} === 3")
+    assert page.texts(".events .said") == ["follow on", "follow unseen", "follow me"]
+
+
+def test_what_comes_during_the_first_query_of_a_tail_is_shown(page: Page, page_store: FakeEventStore) -> None:
+    search(page, "follow")
+    page.wait_for(f"{ROWS} === 0")
+    page.press("Escape")
+    page_store.may_answer.clear()
+    page.press("t")
+    page.wait_for("document.querySelector('#tail-status').innerText === 'Following · 0 new'")
+    add(page_store, "follow one")
+    page_store.may_answer.set()
     page.wait_for(f"{ROWS} === 1")
+    page.wait_for("document.querySelector('#tail-status').innerText === 'Following · 1 new'")
+    page.press("t")
+    page.wait_for("document.querySelector('#tail-bar').hidden")
+    page_store.failing = {"/api/query"}
+    page.press("t")
+    page.wait_for("!document.querySelector('#error').hidden")
+    add(page_store, "follow two")
+    page.wait_for("document.querySelector('.events .said')?.innerText === 'follow two'")
+
+
+def test_figures_of_very_many_groups_over_time_are_drawn_all_the_same(page: Page) -> None:
+    page.evaluate(
+        "import('/static/table.js').then(({ showTable }) => { "
+        "const columns = [['time', 'time'], ['user', 'text'], ['count', 'integer']]"
+        ".map(([name, type]) => ({ name, type })); "
+        "const rows = Array.from({ length: 5000 }, (_, at) => "
+        "[new Date(at * 60000).toISOString(), `user ${at}`, at % 4990]); "
+        "showTable(document.querySelector('#results'), { columns, rows }, () => {}); })"
+    )
+    page.wait_for("document.querySelectorAll('.chart path.line, .chart path.bar').length === 8")
+    assert page.text(".keys .quiet") == "and 4,992 more"
+    assert page.texts(".chart + .keys .key")[0] == "user 4989", "the largest is the first"
 
 
 def test_an_address_leads_to_the_same_view(page: Page, chromium: Browser, page_store: FakeEventStore) -> None:

@@ -14,6 +14,10 @@ from tests.browser import Page
 from tests.end_to_end.pages import ROWS, add, search
 from tests.fakes.event_store_api import FakeEventStore
 
+SHOWN = {
+    "light": "payments or status >= 400",
+    "dark": "deployment:shop | count by severity per 1m",
+}
 HOSTILE = """<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'><svg onload=window.hurt=1>"""
 
 
@@ -99,16 +103,18 @@ FAINT = """(() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_of_the_page(page: Page, scheme: str, tmp_path: Path) -> None:
-    """They are kept where the variable `PAGE_IMAGES` says, if it says so."""
+def test_pictures_of_the_page(shop_page: Page, scheme: str, tmp_path: Path) -> None:
+    """They show a real store, and are kept where the variable `PAGE_IMAGES` says, if it says so."""
+    page = shop_page
     page.resize(1280, 760)
     page.prefer(scheme)
-    search(page, "payment or status >= 400" if scheme == "light" else "| count by severity per 1m")
+    search(page, SHOWN[scheme])
     page.wait_for("document.querySelector('tbody') !== null" if scheme == "dark" else f"{ROWS} < 200 && {ROWS} > 3")
-    if scheme == "light":
-        page.click(".events li:nth-child(3) summary")
-    page.press("Escape")
     page.wait_for("document.querySelectorAll('#panel li').length > 3")
+    if scheme == "light":
+        page.click(".events li:has(.s-error) summary")
+    page.press("Escape")
+    page.wait_for("document.querySelector('[aria-busy]') === null")
     target = Path(os.environ.get("PAGE_IMAGES", tmp_path)) / f"page-{scheme}.png"
     page.screenshot(target)
     assert target.stat().st_size <= 200_000

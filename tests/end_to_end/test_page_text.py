@@ -16,10 +16,11 @@ def test_conditions_that_the_page_writes_mean_what_was_clicked(page: Page) -> No
     choose = random.Random(3)
     letters = "ab 0\"\\'`|/()*:=<>!-µ😀\t"
     names = ["status", "and", "last", "top", "in", "contains", "a b", "k8s/app", "x.y-z@$", "é", "9", "<b>", "by"]
+    names += ["has", "matches"]
     values: list[str | float] = [0, -5, 2.5, 1e21, 1e-7, "", " ", "or", "*", "x" * 200, "last 5m", "| count"]
     values += ["".join(choose.choices(letters, k=choose.randrange(1, 12))) for _ in range(300)]
     clicked = [(choose.choice(names), value, choose.random() < 0.5) for value in values]
-    before = ["", "a or b last 15m | count by x", "last 1h not (c d)", "path matches /a|b/ | top 3 y"]
+    before = ["", "a b", "a or b last 15m | count by x", "last 1h not (c d)", "path matches /a|b/ | top 3 y"]
     cases = [(choose.choice(before), *each) for each in clicked]
     written = page.evaluate(
         f"import('/static/query_text.js').then(({{ withCondition }}) => {json.dumps(cases)}"

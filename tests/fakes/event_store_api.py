@@ -22,6 +22,7 @@ from tests.fakes.event_filter import Event, holds
 
 _QUESTIONS = {"/api/timeseries": Question.timeseries, "/api/facets": Question.facets, "/api/fields": Question.fields}
 _HEARTBEAT_S = 0.5
+_PATIENCE_S = 20.0
 
 
 class FakeEventStore:
@@ -33,6 +34,9 @@ class FakeEventStore:
         self.requests: list[tuple[str, Mapping[str, str]]] = []
         self.failing: set[str] = set()
         """Paths whose questions take too long from now on."""
+        self.may_answer = threading.Event()
+        """While it is not set, answers of queries wait, with what there was when they were asked."""
+        self.may_answer.set()
         self.tails: list[queue.SimpleQueue[tuple[str, Any]]] = []
         self.closing = threading.Event()
         self._server = _Server(self)
@@ -48,14 +52,14 @@ class FakeEventStore:
     def add(self, event: Event) -> None:
         """Take a new event: whoever follows gets it."""
         self.events.append(event)
-        self._tell("event", event)
+        self._tell("event", (len(self.events), event))
 
     def drop(self, count: int) -> None:
         """Tell those who follow that they missed some."""
         self._tell("dropped", {"count": count})
 
     def cut(self) -> None:
-        """Break off every tail."""
+        """Break off every tail, once it has been sent what was added before."""
         self._tell("cut", None)
 
     def close(self) -> None:
@@ -113,6 +117,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, "unauthorized", "this needs a token")
             return
         owner.requests.append((path, parameters))
+        events = list(owner.events)
+        if path == "/api/query":
+            owner.may_answer.wait(_PATIENCE_S)
         if path in owner.failing:
             self._refuse(504, "timeout", "it took longer than 10 s")
             return
@@ -120,9 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
             if path == "/api/tail":
                 self._follow(parameters)
             elif path == "/api/query":
-                self._send_query(Question(parameters, owner.events, time.time_ns()))
+                self._send_query(Question(parameters, events, time.time_ns()))
             else:
-                self._send_json(200, _QUESTIONS[path](Question(parameters, owner.events, time.time_ns())))
+                self._send_json(200, _QUESTIONS[path](Question(parameters, events, time.time_ns())))
         except QuerySyntaxError as error:
             more = {"column": error.column, "suggestion": error.suggestion}
             self._refuse(400, "syntax", error.message, **more)
@@ -139,11 +146,15 @@ class _Handler(BaseHTTPRequestHandler):
         owner, wanted = self.server.owner, parse(parameters["query"], time.time_ns()).filter
         told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         owner.tails.append(told)
+        if (last := self.headers["Last-Event-ID"]) is not None:
+            for place in range(int(last), len(owner.events)):
+                told.put(("event", (place + 1, owner.events[place])))
         try:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
+            self.wfile.write(b"id: %d\n\n" % (int(last) if last is not None else len(owner.events)))
             while not owner.closing.is_set():
                 lines = _next_lines(told, wanted)
                 if lines is None:
@@ -173,6 +184,8 @@ def _next_lines(told: queue.SimpleQueue[tuple[str, Any]], wanted: Any) -> bytes 
         return b": here\n\n"
     if name == "cut":
         return None
-    if name == "event" and not holds(wanted, data):
-        return b""
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))
+    if name == "dropped":
+        return b"event: dropped\ndata: %s\n\n" % orjson.dumps(data)
+    place, event = data
+    said = b"event: event\ndata: %s\n" % orjson.dumps(event) if holds(wanted, event) else b""
+    return b"id: %d\n%s\n" % (place, said)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import trio
 
+from event_store.engine import Engine, QueryFailed, QueryRefused
 from event_store.http.openapi import SCHEMAS
 from tests.fakes.event_answers import Question
 from tests.running import eventually
@@ -194,13 +195,33 @@ async def test_others_see_their_sources_alone_whatever_they_write(api: EventApi)
     for query in ("", "source:web or source:db", "not source:db or true", "| top 9 source_id where source_id:*"):
         found = rows_of((await api.get("/api/query", mine, query=query)).json())
         assert {row["source_id"] for row in found} <= {"db"}
-    for token, hint in ((mine, ""), ("", " (did you mean status?)")):
+    for token, told in ((mine, []), ("", ['no event has a field "statsu" (did you mean status?)'])):
         wrong = (await api.get("/api/query", token, query="statsu:1")).json()
-        assert wrong["warnings"] == [f'no event has a field "statsu"{hint}']
+        assert wrong["warnings"] == told
     facets = (await api.get("/api/facets", mine, query="source:*", field="source_id")).json()
     assert (facets["values"], facets["total"]) == ([{"value": "db", "count": 15}], 15)
     over_time = (await api.get("/api/timeseries", mine, by="source_id")).json()
     assert [each["name"] for each in over_time["series"]] == ["db"]
+    for answer in (found_of_mine := (await api.get("/api/query", mine, query="")).json(), facets, over_time):
+        assert answer["stats"].keys() == {"elapsed_ms"}, "how much others have is nobody's business"
+    is_as_documented("Table", found_of_mine)
+    lines = (await api.post("/api/query", mine, query="| count", progress="true")).content.splitlines()
+    assert orjson.loads(lines[0]) == {"progress": {"done": 0.0}}
+
+
+async def test_others_are_not_told_what_the_engine_says(api: EventApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(api)
+    mine = api.token("db")
+    for error, code in ((QueryFailed, "internal"), (QueryRefused, "syntax")):
+
+        def fail(*_: Any, error: type[Exception] = error, **__: Any) -> Any:
+            raise error("day=2026-01-31/L1-7.parquet holds 'a secret of web'")
+
+        monkeypatch.setattr(Engine, "run", fail)
+        told = (await api.get("/api/query", mine, query="x")).json()["error"]
+        assert (told["code"], "log" in told["message"], "parquet" in told["message"]) == (code, True, False)
+        assert "secret" not in told["message"]
+        assert "parquet" in (await api.get("/api/query", query="x")).json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +259,21 @@ async def test_a_body_has_bounds(api: EventApi) -> None:
         assert answer.status_code == 415
         asked = await client.post("/api/query", json={"query": "| count", "limit": 1})
         assert asked.json()["rows"] == [[0]]
+
+
+async def test_a_live_tail_goes_on_where_it_was_whatever_the_clocks_say(api: EventApi) -> None:
+    ahead = time.time_ns() + 10**15
+    async with api.tail("error") as tail:
+        await api.send(log("error one", at=ahead), log("quiet"))
+        assert (await tail.next())[1]["message"] == "error one"
+        place = tail.last_id
+    async with api.tail("quiet") as other:
+        assert int(other.last_id) > int(place), "a tail has a place from the beginning"
+    await api.send(log("error two"), log("quiet"), log("error three", "db"))
+    async with api.tail("error", last_id=place) as tail, api.tail("error", api.token("db"), last_id=place) as of_db:
+        await api.send(log("error four", "db"))
+        assert [(await tail.next())[1]["message"] for _ in range(3)] == ["error two", "error three", "error four"]
+        assert [(await of_db.next())[1]["message"] for _ in range(2)] == ["error three", "error four"]
 
 
 async def test_a_live_tail_has_what_comes_at_once(api: EventApi) -> None:

@@ -13,7 +13,8 @@ import orjson
 import trio
 
 from plumbing.lifecycle import Ports
-from tests.running import eventually, readers_at, running, tls_settings
+from plumbing.tls import TlsFiles, server_context
+from tests.running import accounts, eventually, readers_at, running, tls_settings
 from tests.running_adapter import SyslogServer, bind, running_adapter, send, syslog_server
 
 IN_TIME = 30.0
@@ -86,10 +87,15 @@ async def test_what_a_dead_drain_is_owed_outlives_a_killed_adapter(certs_dir: Pa
             async def is_on_disk() -> bool:
                 return many[-1].encode() in b"".join(file.read_bytes() for file in tmp_path.glob("spool/*/*.frames"))
 
+            async def is_confirmed() -> bool:
+                books = (await accounts(doppler, certs_dir)).values()
+                return not any(book["in_flight"] for book in books if book["kind"] == "subscription")
+
             async with killable_adapter(certs_dir, tmp_path, doppler):
                 for start in range(0, 500, 50):
                     await send(doppler, certs_dir, "app", *many[start : start + 50])
                 await eventually(is_on_disk, within_s=IN_TIME)
+                await eventually(is_confirmed, within_s=IN_TIME)  # or else it comes again
             await readers_at(doppler, certs_dir, 0)
 
             door.listen()
@@ -105,3 +111,31 @@ async def test_what_a_dead_drain_is_owed_outlives_a_killed_adapter(certs_dir: Pa
                 serving.cancel_scope.cancel()
 
     assert server.texts() == [*many, "after"]
+
+
+async def test_what_is_on_no_disk_yet_when_an_adapter_is_killed_comes_again(certs_dir: Path, tmp_path: Path) -> None:
+    many = [f"line {number}." for number in range(50)]
+    with trio.socket.socket() as door:
+        await door.bind(("127.0.0.1", 0))
+        door.listen()
+        url = f"syslog-tls://127.0.0.1:{door.getsockname()[1]}?spool=true"
+        bind(tmp_path / "b.json", ("app", url), ca=(certs_dir / "ca.crt").read_text())
+        async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+            async with killable_adapter(certs_dir, tmp_path, doppler) as adapter:
+                await send(doppler, certs_dir, "app", *many)
+                with trio.fail_after(IN_TIME):
+                    connection, _ = await door.accept()  # it has the lines in hand, and waits for a handshake
+                adapter.kill()
+            connection.close()
+            await readers_at(doppler, certs_dir, 0)
+
+            tls = server_context(TlsFiles.named(certs_dir, "doppler"), require_client_cert=False)
+            server = SyslogServer(trio.SocketListener(door), tls)
+            async with trio.open_nursery() as serving, killable_adapter(certs_dir, tmp_path, doppler):
+                serving.start_soon(server.serve)
+
+                async def has_all() -> bool:
+                    return set(many) <= set(server.texts())
+
+                await eventually(has_all, within_s=IN_TIME)
+                serving.cancel_scope.cancel()

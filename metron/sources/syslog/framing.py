@@ -20,7 +20,8 @@ _BETWEEN = re.compile(rb"[\r\n\0]++")
 class Framer:
     """Gives out the messages of one connection, each `max_bytes` long at most; a longer one is cut off there.
 
-    The borders of the chunks never show. It holds no more than one message of that size, and one chunk.
+    The borders of the chunks never show. It holds no more than one message of that size, and one chunk, and looks at
+    each byte a few times at most, however small the chunks are.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -31,7 +32,9 @@ class Framer:
         self.offset = 0
         """How many bytes of the stream are done with."""
         self._max = max_bytes
-        self._held = b""
+        self._held = bytearray()
+        self._enough = 0  # bytes that must be held before a counted message can be whole
+        self._searched = 0  # bytes held of a line, in which there is no end of it
         self._skip = 0  # bytes of a counted message that are still to come and too many
         self._skips_line = False
         self._counted = False  # the last message was
@@ -43,13 +46,17 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next chunk; give out the messages that it completes, those before a fault too."""
-        buffer = self._held + chunk if self._held else chunk
+        if self._held:
+            self._held += chunk
+            if self._needs_more():
+                return []
+            chunk = bytes(self._held)
         messages: list[bytes] = []
-        at = 0
-        while not self.fault and (end := self._next(buffer, at, messages)) > at:
+        at = self._enough = self._searched = 0
+        while not self.fault and (end := self._next(chunk, at, messages)) > at:
             at = end
         self.offset += at
-        self._held = buffer[at:]
+        self._held = bytearray(chunk[at:])
         return messages
 
     def flush(self) -> list[bytes]:
@@ -57,9 +64,17 @@ class Framer:
         expects_count = self._counted and self._held[:1] != b"<"
         if not self._held or self.fault or expects_count or _COUNT.match(self._held):
             return []
-        line, self._held = self._held, b""
+        line, self._held = bytes(self._held), bytearray()
         self.offset += len(line)
-        return [line]
+        self.truncated += len(line) > self._max  # what could have been a count
+        return [line[: self._max]]
+
+    def _needs_more(self) -> bool:
+        """Say whether what was last added to what is held is certain to complete nothing."""
+        if self._searched and len(self._held) <= self._max and not _LINE_END.search(self._held, self._searched):
+            self._searched = len(self._held)
+            return True
+        return bool(self.fault) or len(self._held) < self._enough
 
     def _next(self, buffer: bytes, at: int, messages: list[bytes]) -> int:
         """Read one thing, and say where it ends; the same place if more must come first."""
@@ -87,6 +102,7 @@ class Framer:
             return at
         end = start + min(size, self._max)
         if end > len(buffer):
+            self._enough = end - at
             return at
         self._counted = True
         self._skip = size - (end - start)
@@ -97,6 +113,7 @@ class Framer:
     def _take_line(self, buffer: bytes, at: int, messages: list[bytes]) -> int:
         end = _LINE_END.search(buffer, at, at + self._max + 1)
         if end is None and len(buffer) - at <= self._max:
+            self._searched = len(buffer) - at
             return at
         self._counted = False
         if end is None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_store.fields import MOST_FIELDS, MOST_NAME, MOST_TEXT, fields_of
+from envelope.line_fields import MOST_FIELDS, MOST_NAME, MOST_TEXT
+from event_store.fields import fields_of
 
 LINES = {
     b'{"level":"info","status":200,"latency_ms":12.5}': {"level": "info", "status": 200.0, "latency_ms": 12.5},

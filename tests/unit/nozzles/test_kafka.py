@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch, Log
 from nozzles.kafka import Config, kind, open_nozzle, producer_settings
-from nozzles.sdk import Batch, SinkUnavailable
+from nozzles.sdk import Batch, SinkDenied, SinkUnavailable
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,27 @@ async def test_brokers_that_are_not_there_mean_try_again_with_all_of_it() -> Non
 
     assert failed.value.left is not None
     assert failed.value.left.count == 3
+
+
+async def test_brokers_that_do_not_let_us_in_are_told_of_at_once(broker: str, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("pa55")
+    password.chmod(0o600)
+    config = Config(
+        brokers=(broker,),  # it knows no SASL
+        topic="t",
+        sasl_mechanism="PLAIN",
+        user="nozzle",
+        password_file=password,
+        delivery_timeout_s=3600,
+    )
+    async with open_nozzle(config) as write:
+        with trio.fail_after(60), pytest.raises(SinkDenied, match=r"SASL.*mend sasl_mechanism") as failed:
+            await write(batch_of(range(3)))
+
+    assert failed.value.left is not None
+    assert failed.value.left.count == 3
+    assert "pa55" not in str(failed.value)
 
 
 async def test_a_write_that_waits_can_be_cancelled() -> None:

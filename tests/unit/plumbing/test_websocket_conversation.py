@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 from websockets.uri import WebSocketURI
 
+from envelope import kernel
 from plumbing.websocket_conversation import (
     MAX_MESSAGE_BYTES,
     Conversation,
@@ -148,6 +149,22 @@ def test_byte_by_byte_nothing_is_lost() -> None:
     )
     heard = hear(conversation, [data[at : at + 1] for at in range(len(data))])
     assert heard == [b"", b"a", b"b" * 126, b"cd", b"e"]
+
+
+def test_many_pings_at_once_cost_no_more_than_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def watched(buffer: bytes) -> tuple[list[bytes], int]:
+        nonlocal looked
+        looked += len(buffer)
+        return ws_payloads(buffer)
+
+    ws_payloads = kernel.ws_payloads
+    monkeypatch.setattr(kernel, "ws_payloads", watched)
+    data = (ping(b"") + messages(b"x")) * 1000
+
+    assert opened().receive(data) == [b"x"] * 1000
+    assert looked <= 3 * len(data)
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 1 << 20])

@@ -18,7 +18,7 @@ COMMANDS = [
 
 @pytest.fixture(autouse=True)
 def _leave_logs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "set_up_logs", lambda *_: None)
+    monkeypatch.setattr("plumbing.logs.set_up_logs", lambda *_: None)
 
 
 @pytest.fixture

@@ -51,5 +51,22 @@ def test_the_kinds_are_those_of_the_part() -> None:
     assert own.counts == [(1, Kind.COUNTER)]
 
 
+def test_what_drains_with_spools_have_not_made_safe_is_owed_until_they_have() -> None:
+    class Spooled(Taken):
+        accepted, unsafe = 7, 2
+
+    slow, quick = Spooled(), Spooled()
+    quick.unsafe = 0
+    dispatcher = Dispatcher()
+    dispatcher.route({b"a": (slow, quick)}, [], [slow, quick])
+
+    (debt,) = dispatcher.debts()
+    assert (debt.keeper, debt.is_paid) == (slow, False)
+    slow.accepted, slow.unsafe = 10, 4
+    assert not debt.is_paid
+    slow.unsafe = 3
+    assert debt.is_paid
+
+
 def test_without_drains_nothing_concerns_anybody() -> None:
     assert Dispatcher().dispatch(BATCH, 3, LOG) == 3

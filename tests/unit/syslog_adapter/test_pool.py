@@ -118,13 +118,34 @@ async def test_a_drain_with_new_credentials_gets_the_spool_of_the_one_before(
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_drain_that_comes_back_before_it_is_gone_gets_its_spool(nursery: trio.Nursery, tmp_path: Path) -> None:
+    dispatcher, other = Dispatcher(), OtherSide()
+    other.up = False
+    pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path), close_grace_s=3600)
+    spooled = Binding(url="syslog://one:514?spool=true", source_id="app")
+    pool.apply(table(spooled, TWO))
+    dispatcher.dispatch(lines("1"), 1, LOG)
+    await until(lambda: pool.drains[spooled].on_disk == 1)
+
+    pool.apply(table(TWO))
+    pool.apply(table(spooled, TWO))
+    dispatcher.dispatch(lines("2"), 1, LOG)
+    await until(lambda: pool.drains[spooled].on_disk == 2)
+    account = pool.account()
+    assert (account.dropped_total, account.on_disk, account.balance) == (0, 2, 0)
+    nursery.cancel_scope.cancel()
+
+
 async def test_what_is_on_disk_stays_there_when_the_adapter_ends(nursery: trio.Nursery, tmp_path: Path) -> None:
     dispatcher, other = Dispatcher(), OtherSide()
     other.up = False
     pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path))
     pool.apply(table(Binding(url="syslog://one:514?spool=true", source_id="app")))
     dispatcher.dispatch(lines("1"), 1, LOG)
+    (debt,) = dispatcher.debts()
+    assert not debt.is_paid
     await until(lambda: pool.account().on_disk == 1)
+    assert (debt.is_paid, dispatcher.debts()) == (True, ())
 
     await pool.close(0)
 

@@ -2,8 +2,9 @@ import trio
 
 from envelope.pb.loggregator_v2_pb2 import EnvelopeBatch
 from plumbing.island import open_island
+from syslog_adapter.addresses import resolve_host
 from syslog_adapter.bindings.keeper import Keeper
-from syslog_adapter.bindings.validate import Validator, resolve_host
+from syslog_adapter.bindings.validate import Validator
 from syslog_adapter.dispatch import Dispatcher
 from syslog_adapter.intake import Intake
 from syslog_adapter.pool import Pool

@@ -1,14 +1,17 @@
 """A drain's spool, on a real disk: what waits is in one place, and found again."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from plumbing.backlog import Backlog
 from plumbing.spool import Spool
+from syslog_adapter import spool_queue
 from syslog_adapter.binding import Binding
 from syslog_adapter.spool_queue import SpoolPlace, SpoolQueue
 from tests.unit.syslog_adapter.lines import lines, texts
@@ -136,9 +139,57 @@ async def test_without_a_disk_it_works_in_memory(tmp_path: Path, caplog: pytest.
         reader.reading = False
         queue.put(lines("2"), 1)
         await until(lambda: queue.hand.count == 1)
+        assert (queue.held, queue.unsafe) == (1, 0)
         queue.close(keep=True)
 
     assert (queue.on_disk, queue.abandon(), queue.held) == (0, 1, 0)
+
+
+async def test_what_left_the_hand_is_done_with_once_even_if_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make(tmp_path)
+    reader = Reader(queue)
+    commit, failures = Backlog.done, [OSError("full"), OSError("full")]
+
+    async def fail_at_first(*args: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await commit(*args)
+
+    monkeypatch.setattr(Backlog, "done", fail_at_first)
+    monkeypatch.setattr(spool_queue, "_UNREADABLE_S", 0.01)
+
+    async def deliver() -> None:
+        with suppress(OSError):
+            await reader.deliver()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.serve, deliver)
+        for text in "123":
+            queue.put(lines(text), 1)
+            await wait_all_tasks_blocked()
+        await until(lambda: reader.texts[-1:] == ["3"])
+        nursery.cancel_scope.cancel()
+
+    assert reader.texts == ["1", "2", "3"]
+
+
+async def test_one_that_is_being_deleted_is_waited_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, faults = Spool.open, [FileNotFoundError("deleted")]
+
+    def open_late(*args: Any, **settings: Any) -> Spool:
+        if faults:
+            raise faults.pop()
+        return opened(*args, **settings)
+
+    monkeypatch.setattr(Spool, "open", open_late)
+    queue = make(tmp_path)
+    reader = Reader(queue)
+    reader.reading = False
+    async with served(queue, reader):
+        queue.put(lines("1"), 1)
+        await until(lambda: queue.on_disk == 1)
 
 
 def test_a_place_is_of_a_source_and_a_url_and_tells_nothing_of_them(tmp_path: Path) -> None:

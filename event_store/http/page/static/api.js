@@ -43,16 +43,22 @@ export async function runQuery(parameters, signal, onProgress) {
   throw new ApiError(response.status, { message: "the answer broke off" });
 }
 
-/** Follow new events: yields {name, data} for each that is sent. Ends when the store ends it. */
-export async function* follow(parameters, signal, onOpen) {
-  const response = await request(`api/tail?${new URLSearchParams(parameters)}`, { signal });
+/**
+ * Follow new events, from the place `from.id` on if there is one: it moves on. Yields {name, data} for each that is
+ * sent. Ends when the store ends it.
+ */
+export async function* follow(parameters, from, signal, onOpen) {
+  const headers = from.id ? { "Last-Event-ID": from.id } : {};
+  const response = await request(`api/tail?${new URLSearchParams(parameters)}`, { signal, headers });
   onOpen();
-  let [name, data] = ["message", []];
+  let [name, data, id] = ["message", [], from.id];
   for await (const line of lines(response)) {
     if (line.startsWith("event:")) name = line.slice(6).trim();
     else if (line.startsWith("data:")) data.push(line.slice(5));
+    else if (line.startsWith("id:")) id = line.slice(3).trim();
     else if (line === "") {
       if (data.length) yield { name, data: JSON.parse(data.join("\n")) };
+      from.id = id;
       [name, data] = ["message", []];
     }
   }
@@ -61,7 +67,8 @@ export async function* follow(parameters, signal, onOpen) {
 async function request(address, options) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN);
-    const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+    const shown = token === null ? {} : { Authorization: `Bearer ${token}` };
+    const headers = { ...options.headers, ...shown };
     const response = await fetch(address, { ...options, headers, cache: "no-store" });
     if (response.ok) return response;
     const error = await errorOf(response);

@@ -5,6 +5,7 @@ import { tick } from "./time_range.js";
 
 const STEPS_MS = [1, 5, 10, 50, 100, 500, 1e3, 5e3, 10e3, 30e3, 60e3, 300e3, 600e3, 1800e3, 3600e3, 10800e3, 21600e3,
   43200e3, 86400e3, 172800e3, 604800e3, 2592000e3, 31536000e3];
+const ROUND = [1, 1.2, 1.4, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
 const MARGIN = { left: 44, right: 8, top: 6, bottom: 18 };
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
@@ -80,9 +81,16 @@ function axes(scale, top) {
 /** Return the end of the axis for stacks: half of it is a whole number too, since mostly these are counts. */
 function stackTop(times, series) {
   const height = (at) => series.reduce((sum, { values }) => sum + (values[at] || 0), 0);
-  return Math.ceil(times.reduce((top, _, at) => Math.max(top, height(at)), 0) / 2) * 2;
+  return Math.ceil(rounded(times.reduce((top, _, at) => Math.max(top, height(at)), 0)) / 2) * 2;
 }
 
 function lineTop(series) {
-  return series.reduce((top, { values }) => values.reduce((most, value) => (value > most ? value : most), top), 0);
+  return rounded(series.reduce((top, { values }) => values.reduce((most, value) => Math.max(most, value), top), 0));
+}
+
+/** Return the next round number. */
+function rounded(value) {
+  if (!(value > 0)) return 0;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return (ROUND.find((each) => each * power >= value) ?? 10) * power;
 }

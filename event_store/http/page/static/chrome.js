@@ -4,7 +4,7 @@ import { forgetToken, hasToken, onTokenNeeded } from "./api.js";
 import { button, byId } from "./dom.js";
 import { asInput, label, lengthOf, QUICK } from "./time_range.js";
 
-const THEMES = { "": "Theme: auto", light: "Theme: light", dark: "Theme: dark" };
+const THEMES = { "": "Auto", light: "Light", dark: "Dark" };
 
 /** Let the theme be switched: as the system has it, light, dark. */
 export function setUpTheme() {
@@ -12,6 +12,7 @@ export function setUpTheme() {
     const known = theme in THEMES ? theme : "";
     document.documentElement.dataset.theme = known;
     byId("theme").textContent = THEMES[known];
+    byId("theme").setAttribute("aria-label", `Theme: ${THEMES[known]}`);
     localStorage.setItem("standpipe.theme", known);
   };
   use(localStorage.getItem("standpipe.theme") ?? "");
@@ -87,6 +88,9 @@ export function setUpRanges(onRange, shownRange) {
 
 /** Let the panel of fields and the help be opened and closed. */
 export function setUpPanels() {
+  const header = document.querySelector("header");
+  const fit = () => document.documentElement.style.setProperty("--header", `${header.offsetHeight}px`);
+  new ResizeObserver(fit).observe(header);
   byId("panel-button").addEventListener("click", () => {
     const open = byId("panel").classList.toggle("open");
     byId("panel-button").setAttribute("aria-expanded", String(open));

@@ -19,18 +19,18 @@ export function eventsOf({ columns, rows }) {
   return rows.map((row) => Object.fromEntries(columns.map(({ name }, at) => [name, row[at]]))).reverse();
 }
 
-/** A list that takes new events at its top; it holds a bounded number when they keep coming. */
+/** A list that takes new events at its top; it holds a bounded number when they keep coming. `nothing` is for none. */
 export class EventList {
-  constructor(holder, onFilter) {
+  constructor(holder, onFilter, nothing) {
     this.onFilter = onFilter;
     this.list = element("ol", { class: "events", "aria-label": "Events, newest first" });
-    this.nothing = element("p", { class: "quiet nothing" }, "No events.");
+    this.nothing = element("p", { class: "quiet nothing" }, ...nothing);
     this.seen = new Set();
     holder.replaceChildren(this.list, this.nothing);
   }
 
   /** Add events that are given newest first; those that are there already are left out. */
-  add(events, nothing = "No events.") {
+  add(events) {
     const rows = [];
     for (const event of events) {
       if (event.seq != null && this.seen.has(event.seq)) continue;
@@ -38,7 +38,6 @@ export class EventList {
       rows.push(this.row(event));
     }
     this.list.prepend(...rows);
-    this.nothing.textContent = nothing;
     this.nothing.hidden = this.list.childElementCount > 0;
   }
 
@@ -77,7 +76,8 @@ export class EventList {
 
   field(name, value, isReachable) {
     const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-    const shown = name === "duration" && typeof value === "number" ? `${text} (${duration(value)})` : text;
+    const said = text === "" ? "(empty)" : text;
+    const shown = name === "duration" && typeof value === "number" ? `${text} (${duration(value)})` : said;
     const buttons = filterButtons(name, value, isReachable && canFilter(name, value), this.onFilter);
     return [
       element("dt", {}, name),

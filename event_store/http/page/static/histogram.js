@@ -43,6 +43,7 @@ export class Histogram {
     this.shown = { times, stepMs, stacked: true, series: counted };
     this.total = counted.reduce((sum, { total }) => sum + total, 0);
     this.shown.words = this.words();
+    byId("zoom-out").hidden = false;
     this.draw();
     this.say();
     byId("legend").replaceChildren(...counted.filter(({ total }) => total).map((each) => this.legend(each)));
@@ -51,6 +52,7 @@ export class Histogram {
   /** Show that there is nothing to show. */
   fail(error) {
     this.shown = this.scale = null;
+    byId("zoom-out").hidden = true;
     this.holder.replaceChildren();
     byId("legend").replaceChildren();
     byId("span").textContent = error.column ? "" : `No counts: ${error.message}`; // the query box points at columns

@@ -3,7 +3,7 @@
 import { readAddress, writeAddress } from "./address.js";
 import { get, runQuery } from "./api.js";
 import { setUpKeys, setUpPanels, setUpRanges, setUpTheme, setUpToken } from "./chrome.js";
-import { byId, element } from "./dom.js";
+import { button, byId, element } from "./dom.js";
 import { areEvents, EventList, eventsOf, moveFocus } from "./events.js";
 import { Facets } from "./facets.js";
 import { Histogram } from "./histogram.js";
@@ -84,7 +84,7 @@ async function showResults(parameters, signal) {
 
 function show(answer, most) {
   if (areEvents(answer.columns)) {
-    list = new EventList(results, addFilter);
+    list = newList();
     list.add(eventsOf(answer));
   } else {
     showTable(results, answer, showEventsWith);
@@ -101,37 +101,59 @@ function show(answer, most) {
 
 /** Follow first, and then show what there is: nothing falls between the two, and what is in both is shown once. */
 async function followNew(filter, scope, signal) {
-  list = new EventList(results, addFilter);
+  list = newList();
+  byId("status").textContent = "";
+  byId("warnings").hidden = byId("more").hidden = true;
   await tail.start(filter);
+  if (signal.aborted || !tail.isRunning) return;
   const recount = setInterval(() => {
     const now = { ...scope, ...bounds(asked.range) };
     if (!tail.paused && !document.hidden) showCounts(now, signal).catch(() => {});
   }, RECOUNT_MS);
   signal.addEventListener("abort", () => clearInterval(recount));
-  if (signal.aborted) return;
-  const answer = await runQuery({ ...scope, limit: LIMITS[0] }, signal, () => {});
-  tail.pause(true);
-  show(answer, LIMITS[0]);
-  tail.pause(byId("pause").getAttribute("aria-pressed") === "true");
+  try {
+    await showResults({ ...scope, limit: LIMITS[0] }, signal);
+  } finally {
+    if (!signal.aborted) tail.release();
+  }
 }
 
 function showNew(events) {
-  list.add(events, "No events yet.");
+  list.add(events);
   list.trim();
+}
+
+/** Make an empty list, with what helps while it stays so. */
+function newList() {
+  const ways = asked.tail ? ["No events yet: they are shown as they come."]
+    : ["No events in this time.", element("br"), button("Twice as long", {}, zoomOut), lastDay()];
+  if (!asked.query) ways.push(element("br"), "To send one: ", element("code", {}, "standpipe emit --source shop hello"));
+  return new EventList(results, addFilter, ways);
+}
+
+function lastDay() {
+  return asked.range.quick === "1d" ? null : button("Last day", {}, () => useRange({ quick: "1d" }));
 }
 
 function failed(error) {
   if (error.name === "AbortError") return;
-  if (asked.tail && error.column) tail.stop();
   byId("status").textContent = "";
   byId("warnings").hidden = byId("more").hidden = true;
-  results.replaceChildren();
+  if (tail.isRunning) return sayWhy(error); // what comes is shown, though nothing before it
+  const help = button("What can be asked?", {}, () => byId("help").showModal());
+  const shown = error.column ? ["This is no query yet.", element("br"), help] : ["Nothing is shown."];
+  results.replaceChildren(element("p", { class: "quiet nothing" }, ...shown));
+  sayWhy(error);
+}
+
+function sayWhy(error) {
   box.complain(error.status ? error : { message: `The store cannot be reached: ${error.message}` });
 }
 
 function ask(changes) {
   Object.assign(asked, changes);
   limit = LIMITS[0];
+  scrollTo(0, 0);
   return search();
 }
 

@@ -10,7 +10,7 @@ const SPAN = String.raw`(?:last\s+[\d.]+(?:\s*[a-zµ]+(?:[\d.]+[a-zµ]+)*)?` +
 const SPAN_FIRST = new RegExp(String.raw`^\s*(${SPAN})(?:\s+|$)`, "iu");
 const SPAN_LAST = new RegExp(String.raw`(?:^|\s)(${SPAN})\s*$`, "iu");
 const PLAIN_NAME = /^[\p{L}_][\p{L}\p{N}_.\-@/$]*$/u;
-const KEYWORDS = /^(and|or|not|last|from|since|to|until)$/i;
+const KEYWORDS = /^(and|or|not|in|contains|has|matches|last|from|since|to|until)$/i;
 const LONGEST = 200;
 
 /** Split a query into its filter, its time range as written (or "") and its stages, each trimmed. */

@@ -1,4 +1,5 @@
-// The live tail: new events as they come. It can be paused, and says how many events were not shown, and why.
+// The live tail: new events as they come, through lost connections. It can be paused, and says how many events were not
+// shown, and why.
 
 import { follow } from "./api.js";
 
@@ -9,13 +10,14 @@ const AGAIN_MS = [500, 1000, 2000, 5000, 10000];
 /** Follows one query at a time. `onEvents` is given new ones, newest first; `onStatus` is given a sentence. */
 export class Tail {
   constructor({ onEvents, onStatus, onError }) {
-    Object.assign(this, { onEvents, onStatus, onError, paused: false, stopping: null, timer: null });
+    Object.assign(this, { onEvents, onStatus, onError, paused: false, waits: false, stopping: null, timer: null });
     this.reset();
   }
 
-  /** Follow a query; resolves when the store follows it, or when that failed. */
+  /** Follow a query; resolves when the store follows it, or when that failed. Events wait until `release`. */
   start(query) {
     this.stop();
+    this.waits = true;
     this.stopping = new AbortController();
     return new Promise((opened) => this.run(query, this.stopping.signal, opened).finally(opened));
   }
@@ -24,8 +26,14 @@ export class Tail {
   stop() {
     this.stopping?.abort();
     this.stopping = null;
-    this.paused = false;
+    this.paused = this.waits = false;
     this.reset();
+  }
+
+  /** Show events from now on. */
+  release() {
+    this.waits = false;
+    this.flush();
   }
 
   /** Hold events back, or let go of those that were held. */
@@ -34,21 +42,28 @@ export class Tail {
     this.flush();
   }
 
+  /** Whether it follows something, or tries to. */
+  get isRunning() {
+    return this.stopping !== null;
+  }
+
   reset() {
     clearTimeout(this.timer);
     Object.assign(this, { timer: null, held: [], shown: 0, dropped: 0, overflowed: 0, breaks: 0, connected: false });
   }
 
   async run(query, signal, opened) {
+    const from = { id: "" };
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        for await (const event of follow({ query }, signal, () => this.open(opened))) {
+        for await (const event of follow({ query }, from, signal, () => this.open(opened))) {
           failures = -1;
           this.take(event);
         }
       } catch (error) {
         if (signal.aborted) return;
         if (error.status && error.status < 500 && error.status !== 429) {
+          this.stop();
           this.onError(error);
           return;
         }
@@ -81,7 +96,7 @@ export class Tail {
   flush() {
     clearTimeout(this.timer);
     this.timer = null;
-    if (!this.paused && this.held.length) {
+    if (!this.paused && !this.waits && this.held.length) {
       const events = this.held.splice(0).reverse();
       this.shown += events.length;
       this.onEvents(events);
@@ -96,7 +111,7 @@ export class Tail {
     if (this.dropped) parts.push(`${this.dropped.toLocaleString("en")} dropped by the store`);
     if (this.overflowed) parts.push(`${this.overflowed.toLocaleString("en")} dropped here`);
     const breaks = this.breaks === 1 ? "once" : `${this.breaks} times`;
-    if (this.breaks) parts.push(`interrupted ${breaks}, events may be missing`);
+    if (this.breaks) parts.push(`interrupted ${breaks}`);
     this.onStatus(parts.join(" · "));
   }
 }

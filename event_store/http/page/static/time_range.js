@@ -48,6 +48,12 @@ export function eventTime(iso) {
   return [day(at), `${clock(at)}.${String(at.getMilliseconds()).padStart(3, "0")}`];
 }
 
+/** Write a time that has no fraction of a second, alike. */
+export function bucketTime(iso) {
+  const [day, time] = eventTime(iso);
+  return [day, time.replace(/\.\d+$/, "")];
+}
+
 /** Write a tick of an axis whose ticks are `step` ms apart. */
 export function tick(ms, step) {
   const at = new Date(ms);

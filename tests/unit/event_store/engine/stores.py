@@ -45,8 +45,8 @@ def snapshot_of(folder: Path, *segments: Events, hot: Sequence[Events] = ()) -> 
     return Snapshot(folder, 1, tuple(made), tuple(batches))
 
 
-def segment_of(folder: Path, batches: Sequence[pa.RecordBatch], keys: Keyring | None = None) -> Segment:
-    return write(folder, table_of(batches), Layout(row_group_rows=10), keys)
+def segment_of(folder: Path, batches: Sequence[pa.RecordBatch], keys: Keyring | None = None, level: int = 0) -> Segment:
+    return write(folder, table_of(batches), Layout(level=level, row_group_rows=10), keys)
 
 
 def asked(text: str) -> Query:

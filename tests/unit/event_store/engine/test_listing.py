@@ -68,12 +68,11 @@ def test_a_glimpse_of_the_newest_is_enough_where_all_else_is_older() -> None:
     newest = replace(SEGMENT, min_time=start_ns, max_time=start_ns + day - 1)
     older = replace(SEGMENT, min_time=0, max_time=start_ns + day // 2)
 
-    glimpse = tail.glimpse([older, newest])
+    glimpse, longer = tail.glimpses([older, newest])
 
-    assert glimpse is not None
     begins = glimpse.query.span.start_ns
-    assert (glimpse.segment, glimpse.next) == (newest, older)
-    assert start_ns + day // 2 < begins < start_ns + day
+    assert (glimpse.segment, glimpse.next) == (longer.segment, longer.next) == (newest, older)
+    assert start_ns + day // 2 < longer.query.span.start_ns < begins < start_ns + day
     assert glimpse.is_enough(best(begins, begins + 5), tail)
     assert not glimpse.is_enough(best(begins), tail)
     assert not glimpse.is_enough(best(begins - 1, begins), tail)  # there may be a newer one before it begins
@@ -83,5 +82,6 @@ def test_a_glimpse_of_the_newest_is_enough_where_all_else_is_older() -> None:
 def test_only_the_newest_are_glimpsed_at() -> None:
     span = listing("| head 2").query.span
 
-    assert listing("| head 2").glimpse([replace(SEGMENT, min_time=span.start_ns, max_time=span.end_ns)]) is None
-    assert listing("| tail 2").glimpse([]) is None
+    assert [*listing("| head 2").glimpses([replace(SEGMENT, min_time=span.start_ns, max_time=span.end_ns)])] == []
+    assert [*listing("| tail 2").glimpses([])] == []
+    assert [*listing("| tail 2").glimpses([replace(SEGMENT, min_time=0, max_time=span.start_ns + 1000)])] == []

@@ -4,12 +4,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from event_store.engine.patterns import necessary
-from event_store.query.syntax import Word
-from tests.event_store_oracle import _Table, fold
+from event_store.query.syntax import Has, Word
+from tests.event_store_oracle import _Table, fold, has
 from tests.event_store_queries import Maker, makers
 from tests.unit.event_store.engine.stores import asked
 
@@ -25,6 +25,9 @@ from tests.unit.event_store.engine.stores import asked
         ("error or app:web", set()),
         ("not error", set()),
         ("error app:web", {"(?i)error"}),
+        ("has K-1 and has '.é'", {r"(?-u:\b)[Kk]\-1(?-u:\b)", r"\.é"}),
+        ("path has c", set()),
+        ('has ""', set()),
         ("groß", {"(?i)gro(?s:.)"}),
         ("path matches /c+/", set()),
         (r"/\pL/", set()),
@@ -44,6 +47,15 @@ def test_a_word_is_found_whatever_its_case(text: str, before: str) -> None:
     for message in (before + text, before + text.upper(), before + text.lower()):
         if fold(text) in fold(message):
             assert all(matches(pattern, message) for pattern in necessary(Word(text)))
+
+
+@given(text=st.text(max_size=6), before=st.text(max_size=2))
+@example(text="\\b", before="")
+@example(text="a<b>#~&\n\t \x00\x7f", before="\u017f")
+def test_whole_words_are_found_as_sql_finds_them(text: str, before: str) -> None:
+    for message in (before + text, text + before, text.swapcase()):
+        if has(message, text):
+            assert all(matches(pattern, message) for pattern in necessary(Has("message", text)))
 
 
 @given(maker=makers())

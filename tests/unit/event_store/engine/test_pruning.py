@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from event_store.engine.pruning import kept, may_match, with_sources_named
-from event_store.model import FIXED
+from event_store.engine.pruning import kept, may_have_value, may_match, with_sources_named
+from event_store.model import FIXED, ColumnType, type_of
 from event_store.query.syntax import EVERYTHING, Compare, Span
 from event_store.storage import Segment
 from tests.event_store_oracle import _Table
-from tests.event_store_queries import Maker, makers
+from tests.event_store_queries import CATALOG, Maker, makers
 from tests.unit.event_store.engine.stores import asked
 
 SEGMENT = Segment(
@@ -48,6 +48,8 @@ def test_by_time(start: int, end: int, expected: int) -> None:
         "source > m",
         "source != web-1",
         "source matches /w/",
+        "source has WEB",
+        "has word",
         "not source:nobody",
         "app:x",
         "status >= 500",
@@ -74,6 +76,9 @@ def test_may_match(text: str) -> None:
         "source in (a, b)",
         "source:b",
         "source contains x9",
+        "source has we",
+        "source > 5",
+        "trace_id has x",
         "trace_id:5",
         "trace_id:*",
         "f_app:x",
@@ -104,6 +109,51 @@ def test_what_is_passed_over_holds_nothing(maker: Maker) -> None:
     catalog = [name for name in columns if name not in FIXED]
 
     if not may_match(expr, replace(SEGMENT, columns=frozenset(columns), sources=sources)):
+        assert not any(_Table(catalog).holds(expr, event) for event in events)
+
+
+VALUES = {"severity": {"info", "debug"}, "t_status": {"200", "ok"}, "t_app": {"web", "Web"}, "f_k": {"\u212a"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("severity >= warn", False),
+        ("severity:INFO", True),
+        ("severity:error or app:api", False),
+        ("severity:error or app:w*", True),
+        ("not severity:error", True),
+        ("app in (a, b)", False),
+        ("app has we", False),
+        ("app contains E", True),
+        ("status >= 500", True),  # there may be numbers in f_status$num
+        ("t_status >= 500", True),
+        ("t_app >= 5", False),
+        ("t_status:404 web", False),
+        ("status:404", True),
+        ("k:k", True),  # only SQL knows
+        ("f_k:k", True),
+        ("t_k:k", False),
+        ("nowhere:*", False),
+        ("app != web", True),
+    ],
+)
+def test_by_the_values_of_columns(text: str, expected: bool) -> None:
+    unknown = {"message", "f_status$num"}
+
+    assert may_have_value(asked(text).filter, lambda c: None if c in unknown else VALUES.get(c, set())) is expected
+
+
+@given(maker=makers())
+def test_what_is_passed_over_by_values_holds_nothing(maker: Maker) -> None:
+    expr, events = maker.filter(), maker.events(overflow=False)[:3]
+    catalog = [name for name in CATALOG if any(event[name] is not None for event in events)]
+    held = {name: {event[name] for event in events if event[name] is not None} for name in (*FIXED, *catalog)}
+
+    def values_of(column: str) -> set[str] | None:
+        return held.get(column, set()) if column == "message" or type_of(column) is ColumnType.TEXT else None
+
+    if not may_have_value(expr, lambda column: values_of(column) if column != "attrs" else frozenset()):
         assert not any(_Table(catalog).holds(expr, event) for event in events)
 
 

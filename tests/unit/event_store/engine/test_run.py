@@ -127,6 +127,18 @@ def test_a_list_looks_into_no_more_segments_than_it_needs(engine: Engine, snapsh
     assert looked_into("| head 2") == 1
 
 
+def test_a_segment_whose_values_or_words_cannot_match_is_passed_over(engine: Engine, snapshot: Snapshot) -> None:
+    def passed_over(text: str) -> int:
+        return engine.run(snapshot, asked(text)).stats.segments_skipped
+
+    assert passed_over("app:web | count") == 1  # the other one has no tag of that name
+    assert passed_over("app:nobody | count") == 2
+    assert passed_over("app:nobody or severity:fatal | count") == 2
+    assert passed_over("not app:nobody | count") == 0
+    assert rows(engine.run(snapshot, asked("has error | count"))) == [(3,)]
+    assert rows(engine.run(snapshot, asked("has err | count"))) == [(0,)]
+
+
 def test_an_empty_store_answers(engine: Engine, folder: Path) -> None:
     nothing = Snapshot(folder, 1, (), ())
 
@@ -151,12 +163,12 @@ def test_what_a_store_took_is_found_before_and_after_it_is_flushed(tmp_path: Pat
 # --- against the oracle -----------------------------------------------------------------------------------------------
 
 
-def split(table: pa.Table, folder: Path, cuts: Sequence[int]) -> Snapshot:
+def split(table: pa.Table, folder: Path, cuts: Sequence[int], level: int) -> Snapshot:
     """Put events into three segments and memory; a part lacks the columns that none of its events has."""
     bounds = [0, *sorted(cuts), table.num_rows]
     parts = [table.slice(start, end - start) for start, end in pairwise(bounds)]
     *cold, hot = [[dense(part)] if part.num_rows else [] for part in parts]
-    segments = (segment_of(folder, batches) for batches in cold if batches)
+    segments = (segment_of(folder, batches, level=level) for batches in cold if batches)
     return Snapshot(folder, 1, tuple(sorted(segments, key=lambda one: one.max_time)), tuple(hot))
 
 
@@ -174,13 +186,18 @@ def cell(value: Any) -> Any:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(maker=makers(), overflow=st.booleans(), cuts=st.lists(st.integers(0, 40), min_size=3, max_size=3))
+@given(
+    maker=makers(),
+    overflow=st.booleans(),
+    cuts=st.lists(st.integers(0, 40), min_size=3, max_size=3),
+    level=st.sampled_from([0, 1]),
+)
 def test_random_queries_answer_as_the_oracle_does(
-    engine: Engine, folder: Path, maker: Maker, overflow: bool, cuts: list[int]
+    engine: Engine, folder: Path, maker: Maker, overflow: bool, cuts: list[int], level: int
 ) -> None:
     made = maker.events(overflow=overflow)
     table = table_of(made, overflow=overflow)
-    snapshot = split(table, folder, [min(cut, table.num_rows) for cut in cuts])
+    snapshot = split(table, folder, [min(cut, table.num_rows) for cut in cuts], level)
     query = maker.query()
 
     result = engine.run(snapshot, query)

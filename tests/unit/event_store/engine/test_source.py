@@ -10,6 +10,7 @@ import pytest
 
 from event_store.engine.database import Connection, Database
 from event_store.engine.errors import QueryFailed
+from event_store.engine.found import Some
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Limits, watched
 from event_store.storage import Snapshot
@@ -42,17 +43,28 @@ def test_a_column_that_a_part_lacks_is_null_there(snapshot: Snapshot, connection
 
 def test_some_rows_of_some_segments(snapshot: Snapshot, connection: Connection) -> None:
     first, second = snapshot.segments
-    chosen = np.array([1, 3])
+    some = Some(np.array([1, 3]))
 
-    rows = shown(Source(snapshot=snapshot, partial=[first], chosen=chosen), connection, "message")
-    both = shown(Source(snapshot=snapshot, partial=[first], whole=[second], chosen=chosen), connection)
+    rows = shown(Source(snapshot=snapshot, partial=[(first, some)]), connection, "message")
+    both = shown(Source(snapshot=snapshot, partial=[(first, some)], whole=[second]), connection)
 
     assert rows == [{"message": "two Error", "seq": 1}]
     assert [row["seq"] for row in both] == [1, 2, 3]
 
 
+def test_many_rows_are_left_to_the_engine(
+    snapshot: Snapshot, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = [(segment, Some(np.array([1, 2]))) for segment in snapshot.segments]
+    few = shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs")
+    monkeypatch.setattr("event_store.engine.source._FEW", 1)
+
+    assert shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs") == few
+    assert [row["seq"] for row in few] == [1, 2]
+
+
 def test_nothing_at_all(snapshot: Snapshot, connection: Connection) -> None:
-    source = Source(snapshot=snapshot, chosen=np.array([], np.int64))
+    source = Source(snapshot=snapshot)
 
     assert source.is_empty
     assert shown(source, connection, "time", "attrs", "message_raw") == []
@@ -77,7 +89,7 @@ def test_sealed_segments_are_read_like_others(tmp_path: Path) -> None:
     sealed = Snapshot(tmp_path, 1, tuple(segments), (), keys)
     locked = Snapshot(tmp_path, 1, tuple(segments), (), Keyring([b"o" * 32]))
     database = Database(tmp_path, memory_bytes=100 << 20, temp_bytes=1 << 20, threads=1)
-    source = Source(snapshot=sealed, whole=segments[:1], partial=segments[1:], chosen=np.array([3]))
+    source = Source(snapshot=sealed, whole=segments[:1], partial=[(segments[1], Some(np.array([3])))])
 
     with watched(Limits(), None, None) as watch, database.connect(watch) as connection:
         rows = shown(source, connection, "message", "t_app")

@@ -1,10 +1,11 @@
 """What a page shows beside the events."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from event_store.engine import Engine, Limits, QueryTooLarge, facets, field_counts, step_for, timeseries
+from event_store.engine import Engine, Limits, Result, facets, field_counts, step_for, timeseries
 from event_store.engine.summaries import MAX_BUCKETS, MAX_SERIES, FieldCount, Series, fields_of
 from event_store.model import ColumnType
 from event_store.query.syntax import Query, Span
@@ -47,11 +48,17 @@ def test_no_more_series_than_can_be_told_apart(tmp_path: Path) -> None:
     engine.close()
 
 
-def test_values_beyond_the_rows_of_an_answer_are_no_chart(tmp_path: Path) -> None:
-    many = snapshot_of(tmp_path, {"t_app": [f"a{number}" for number in range(20)]})
+def test_however_many_values_there_are_the_rest_is_summed(tmp_path: Path) -> None:
+    many = snapshot_of(tmp_path, {"t_app": [f"a{number}" for number in range(300)] + ["a7", None, None, None]})
     engine = Engine(tmp_path, threads=1)
-    with pytest.raises(QueryTooLarge, match="app has too many values"):
-        timeseries(engine, many, within("", 0, 40), 60 * SECOND, by="app", limits=Limits(rows=10))
+
+    found = timeseries(engine, many, within("", 0, 400), 200 * SECOND, by="app", limits=Limits(rows=10))
+
+    assert found.series[:2] == (Series(None, (0, 3)), Series("a7", (1, 1)))
+    assert len(found.series) == MAX_SERIES
+    assert found.other is not None
+    shown = [found.other, *(one.values for one in found.series)]
+    assert [sum(column) for column in zip(*shown, strict=True)] == [200, 104]
     engine.close()
 
 
@@ -116,3 +123,20 @@ def test_a_field_that_is_text_and_number_is_one() -> None:
         FieldCount("x", "field", ColumnType.TEXT, 5),
         FieldCount("x", "tag", ColumnType.TEXT, 1),
     )
+
+
+def test_counting_what_is_too_much_takes_no_longer_than_one_query(
+    engine: Engine, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Limits] = []
+    run = engine.run
+
+    def noting(snapshot: Snapshot, query: Query, limits: Limits, **others: Any) -> Result:
+        given.append(limits)
+        return run(snapshot, query, limits, **others)
+
+    monkeypatch.setattr(engine, "run", noting)
+    facets(engine, snapshot, within("", 0, 8), "message", limits=Limits(rows=1))
+    assert len(given) == 3
+    assert given[0].ends is not None
+    assert {limits.ends for limits in given} == {given[0].ends}

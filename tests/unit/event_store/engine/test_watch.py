@@ -1,6 +1,8 @@
 """A query ends when it is to end, for the reason that is said."""
 
 import threading
+import time
+from dataclasses import replace
 
 import duckdb
 import pytest
@@ -70,3 +72,11 @@ def test_no_thread_stays_behind() -> None:
     with watched(Limits(), None, None):
         assert any(thread.name == "query watch" for thread in threading.enumerate())
     assert not any(thread.name == "query watch" for thread in threading.enumerate())
+
+
+def test_queries_that_share_their_time_end_together() -> None:
+    limits = Limits(seconds=20.0).shared()
+    assert limits.shared() == limits
+    over = replace(limits, ends=time.monotonic())
+    with pytest.raises(QueryTimeout, match="longer than 20 s"), watched(over, None, None):
+        pass

@@ -12,6 +12,7 @@ MINUTE = 60 * 10**9
 def test_what_it_took() -> None:
     said = {"rows_scanned": 5, "bytes_scanned": 6, "segments": 1, "segments_skipped": 2, "elapsed_ms": 1.5}
     assert stats_json(STATS) == said
+    assert stats_json(STATS, in_full=False) == {"elapsed_ms": 1.5}
 
 
 def test_counts_over_time_have_a_number_for_each_bucket() -> None:

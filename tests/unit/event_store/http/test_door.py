@@ -11,6 +11,7 @@ import trio.testing
 from event_store.http.answers import Answer, Work
 from event_store.http.config import HttpSettings
 from event_store.http.door import Door
+from event_store.http.missed import Missed
 from event_store.http.refusals import ApiError
 from event_store.http.runs import Job
 from event_store.http.tails import Tails
@@ -44,6 +45,10 @@ class FakeAnswers:
             return self.answer(job)
 
         return work
+
+    async def missed(self, filter_: Any, place: int | None, most: int, sources: Any) -> Missed:
+        self.asked.append(("missed", place, sources))
+        return Missed(20)
 
 
 class House:
@@ -137,6 +142,18 @@ async def test_a_client_that_leaves_is_answered_nothing(house: House) -> None:
         visit.left.set()
     assert house.tails.counts.open == 0
     assert house.door.counts.answers == {("tail", 200): 1}
+
+
+async def test_a_tail_goes_on_where_its_client_says(house: House) -> None:
+    for headers in ({"last_event_id": "12"}, {}):
+        visit = Visit("/api/tail", token="mine", **headers)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.door, visit.scope, visit.receive, visit.send)
+            await trio.testing.wait_all_tasks_blocked()
+            visit.left.set()
+        assert visit.body == b": heartbeat\n\nid: 20\n\n"
+    assert house.answers.asked == [("missed", 12, frozenset({"web"})), ("missed", None, frozenset({"web"}))]
+    assert code_of(await house.ask("/api/tail", last_event_id="of another")) == (400, "syntax")
 
 
 async def test_tails_end_when_the_process_stops(house: House) -> None:

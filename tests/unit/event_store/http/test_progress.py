@@ -29,12 +29,26 @@ async def test_progress_comes_again_and_again_and_the_result_last(autojump_clock
         await trio.sleep(0.3)
         return Answer(b'{"rows":[]}\n')
 
-    await answer_in_lines(visit.exchange, work, holding)
+    await answer_in_lines(visit.exchange, work, Job(), holding)
 
     assert visit.headers["content-type"] == "application/x-ndjson"
     assert [line.get("progress", {}).get("done") for line in visit.lines] == [0.0, 0.0, 0.5, None]
     assert visit.lines[-1] == {"result": {"rows": []}}
     assert visit.is_whole
+
+
+async def test_who_may_not_read_everything_is_not_told_how_much_there_is(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    visit = Visit("/api/query")
+
+    async def work(job: Job) -> Answer:
+        job.tell(0.5, 10)
+        await trio.sleep(0.3)
+        return Answer(b"{}")
+
+    await answer_in_lines(visit.exchange, work, Job(reads_everything=False), holding)
+    assert visit.lines[-2:] == [{"progress": {"done": 0.5}}, {"result": {}}]
 
 
 async def test_what_goes_wrong_is_the_last_line(autojump_clock: trio.testing.MockClock) -> None:
@@ -44,7 +58,7 @@ async def test_what_goes_wrong_is_the_last_line(autojump_clock: trio.testing.Moc
         await trio.sleep(0.1)
         raise ApiError("timeout", "it took too long")
 
-    await answer_in_lines(visit.exchange, work, holding)
+    await answer_in_lines(visit.exchange, work, Job(), holding)
 
     assert visit.lines[-1] == {"error": {"code": "timeout", "message": "it took too long"}}
     assert visit.is_whole
@@ -55,4 +69,4 @@ async def test_a_fault_of_ours_comes_out() -> None:
         raise ZeroDivisionError
 
     with pytest.raises((ZeroDivisionError, ExceptionGroup)):
-        await answer_in_lines(Visit("/api/query").exchange, work, holding)
+        await answer_in_lines(Visit("/api/query").exchange, work, Job(), holding)

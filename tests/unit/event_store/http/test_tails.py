@@ -18,6 +18,7 @@ from event_store.http.matching import Matcher
 from event_store.http.tails import News, Tail, Tails
 from event_store.query.parse import parse
 from plumbing.http.refusal import Refusal
+from standpipe.reading.server_sent_events import EventParser
 from tests.strategies import batch_of
 
 ALL = 1 << 30
@@ -42,7 +43,9 @@ async def running(**settings: Any) -> AsyncIterator[Tails]:
 
 
 def said(news: News) -> list[tuple[int, str]]:
-    return [(event["seq"], event["message"]) for event in map(orjson.loads, news.events)]
+    heard = EventParser().feed(b"".join(news.events))
+    assert [int(event.id) for event in heard] == [orjson.loads(event.data)["seq"] + 1 for event in heard]
+    return [(event["seq"], event["message"]) for event in (orjson.loads(event.data) for event in heard)]
 
 
 async def hear(tail: Tail, count: int) -> tuple[list[tuple[int, str]], int]:
@@ -121,6 +124,35 @@ async def test_a_batch_that_cannot_be_looked_at_is_told_as_lost(monkeypatch: pyt
                 assert await hear(tail, 2) == ([], 2)
             tails.publish([batch("3")], 3)
             assert await hear(tail, 1) == ([(2, "3")], 0)
+
+
+async def test_a_filter_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    masks = Matcher.masks
+
+    def some(matcher: Matcher, batch: pa.RecordBatch, filters: Sequence[Any]) -> Any:
+        if filter_of("bad") in filters:
+            raise ValueError("no")
+        return masks(matcher, batch, filters)
+
+    monkeypatch.setattr(Matcher, "masks", some)
+    async with running() as tails:
+        with tails.open(filter_of("bad")) as bad, tails.open(filter_of("a")) as good, tails.open(filter_of("b")) as too:
+            tails.publish([batch("a1", "b2")], 2)
+            assert await hear(good, 1) == ([(0, "a1")], 0)
+            assert await hear(too, 1) == ([(1, "b2")], 0)
+            assert await hear(bad, 2) == ([], 2)
+            assert tails.counts.dropped == 2
+
+
+async def test_a_tail_begins_where_its_reader_was() -> None:
+    async with running() as tails:
+        with tails.open(filter_of("")) as tail:
+            tails.publish([batch("a", "b", "c")], 13)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            tail.begin(12)
+            assert tail.here == 12, "something waits that was not told"
+            assert await hear(tail, 1) == ([(12, "c")], 0)
+            assert tail.here == 13
 
 
 async def test_nothing_is_kept_when_nobody_follows() -> None:

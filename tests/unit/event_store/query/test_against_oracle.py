@@ -6,15 +6,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from event_store.query.compile import compile_query
+from event_store.query.conditions import condition
 from event_store.query.dialects import CLICKHOUSE, DUCKDB
+from event_store.query.names import resolve
+from event_store.query.row import Row, named
 from event_store.query.syntax import Query
-from event_store.query.writing import format_query
+from event_store.query.writing import format_filter, format_query
 from tests.event_store_engine import Engine
-from tests.event_store_oracle import evaluate
+from tests.event_store_oracle import _Table, evaluate
 from tests.event_store_queries import Maker, makers, table_of
 
 
@@ -52,6 +56,26 @@ def test_duckdb_answers_as_the_oracle_does(engine: Engine, maker: Maker, overflo
     answer = engine.table(compiled.sql)
 
     assert (compiled.columns, plain(answer)) == expected(query, events, table), format_query(query)
+
+
+@settings(max_examples=30)
+@given(maker=makers(), overflow=st.booleans())
+def test_duckdb_finds_what_the_oracle_does(engine: Engine, maker: Maker, overflow: bool) -> None:
+    """Several filters in one statement: that is quicker than one by one, so there can be more of them."""
+    events = maker.events(overflow=overflow)
+    table, filters = table_of(events, overflow=overflow), [maker.filter() for _ in range(8)]
+    row = Row(lambda field: resolve(field, table.column_names), DUCKDB)
+    found = [
+        named(exp.Coalesce(this=condition(each, row), expressions=[exp.false()]), f"c{at}")
+        for at, each in enumerate(filters)
+    ]
+    engine.show(table)
+
+    answer = engine.table(exp.select(*found).from_("events AS e").sql(dialect="duckdb"))
+
+    oracle = _Table(table.column_names)
+    for column, each in zip(answer.columns, filters, strict=True):
+        assert column.to_pylist() == [oracle.holds(each, event) for event in events], format_filter(each)
 
 
 @pytest.mark.slow

@@ -73,6 +73,32 @@ def test_a_pattern_is_a_literal(dialect: Dialect, expected: str) -> None:
     assert dialect.matches(exp.column("x"), "a\\d'").sql(dialect=dialect.name) == expected
 
 
+@given(text=TEXTS)
+@example(text="a\nb\t\\ \u212a_[]^-")
+@example(text="<\x01\x7f>")
+def test_whole_words_are_looked_for_as_they_are(engine: Engine, text: str) -> None:
+    assert ask(engine, DUCKDB.has(literal(f"é{text}-"), text)) is True
+    assert ask(engine, DUCKDB.has(literal(text.swapcase() if text.isascii() else text), text)) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("timeout", []),
+        ("read timeout", []),
+        ("/api/v1_Users/", ["api", "v1", "users"]),
+        (" a\u00e9 b \u212ac d\u0130 c ", ["b", "c"]),
+        ("a b b c", ["b"]),
+    ],
+)
+def test_clickhouse_asks_its_index_for_what_is_surely_a_token(text: str, tokens: list[str]) -> None:
+    message = exp.column("message")
+    asked = [f"hasToken(lowerUTF8(ifNull(message, '')), '{token}')" for token in tokens]
+
+    assert [each.sql(dialect="clickhouse") for each in CLICKHOUSE.indexed(message, text)] == asked
+    assert DUCKDB.indexed(message, text) == []
+
+
 @pytest.mark.parametrize(
     ("dialect", "expected"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from event_store.query.names import canonical, fields_known, hint, resolve
+from event_store.query.names import canonical, columns_of, fields_known, hint, resolve
 
 CATALOG = {"t_app", "t_status", "f_status", "f_status$num", "f_message", "f_a.b$num", "message_raw"}
 
@@ -40,6 +40,14 @@ def test_a_field_may_be_in_the_overflow_too() -> None:
     assert found("app", "attrs") == ["t_app", "attrs/t_app", "attrs/f_app", "attrs/f_app$num"]
     assert found("t_x", "attrs") == ["attrs/t_x"]
     assert found("message", "attrs") == ["message"]
+
+
+@pytest.mark.parametrize("field", ["app", "status", "t_x", "f_x", "msg", "time"])
+def test_all_columns_that_a_field_may_be_in(field: str) -> None:
+    everything = {"t_app", "f_app", "f_app$num", "t_status", "f_status", "f_status$num", "t_x", "f_x", "f_x$num"}
+    resolved = {"attrs" if column.in_overflow else column.name for column in resolve(field, everything | {"attrs"})}
+
+    assert set(columns_of(field)) == resolved
 
 
 def test_known_fields_are_called_as_people_call_them() -> None:

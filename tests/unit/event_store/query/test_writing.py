@@ -12,6 +12,7 @@ from event_store.query.syntax import (
     Contains,
     Exists,
     Expr,
+    Has,
     In,
     Not,
     Or,
@@ -42,7 +43,14 @@ def test_any_text_and_name_is_written_so_that_it_reads_as_the_same(text: str, fi
     name = field.replace("`", "") or "x"
     known = name in {"time", "ts", "duration", "severity", "message", "msg", "source", "app_id", "instance"}
     field = "x" if known else name
-    terms = [Word(text), Contains(field, text), In(field, (text, "b")), Exists(field), Not(Word(text))]
+    terms = [
+        Word(text),
+        Contains(field, text),
+        In(field, (text, "b")),
+        Has(field, text),
+        Exists(field),
+        Not(Word(text)),
+    ]
     terms += [Compare(field, operator, text) for operator in (":", "==", "!=", "<", ">=")]
     span = Span(NOW_NS - 1, NOW_NS)
 
@@ -57,6 +65,7 @@ def test_any_text_and_name_is_written_so_that_it_reads_as_the_same(text: str, fi
         (EVERYTHING, ""),
         (And((Word("a"), Or((Word("b"), Word("c d"))))), 'a (b or "c d")'),
         (Or((And((Word("a"), Word("b"))), Not(Exists("x")))), "a b or not x:*"),
+        (And((Word("a"), Has("message", "b c"), Word("has"), Has("x", "d"))), 'a message has "b c" "has" x has d'),
         (Not(Or((Word("a"), Word("or")))), 'not (a or "or")'),
         (Regex("message", r"\d/"), r'message matches "\\d/"'),
         (Compare("time", ">=", str(NOW_NS)), 'time>="2027-01-15T08:00:00Z"'),

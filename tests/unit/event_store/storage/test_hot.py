@@ -1,3 +1,5 @@
+import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,22 @@ def test_what_was_fixed_can_be_dropped_alone(sizes: list[int], data: st.DataObje
 
     assert seqs(hot) == list(range(sum(sizes[:cut]), sum(sizes)))
     assert (hot.rows, hot.bytes) == (sum(sizes[cut:]), sum(batch.nbytes for batch in hot.batches))
+
+
+def test_what_cannot_be_joined_for_want_of_memory_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> pa.RecordBatch:
+        raise MemoryError
+
+    hot = filled([1] * 15)
+    with monkeypatch.context() as patch:
+        patch.setattr("event_store.storage.hot.merged", refuse)
+        hot.add(numbered(events([15]), 15))
+        assert (seqs(hot), hot.rows) == (list(range(16)), 16)
+        assert hot.bytes == sum(batch.nbytes for batch in hot.batches)
+
+    hot.add(numbered(events([16]), 16))
+    assert [batch.num_rows for batch in hot.batches] == [17]
+    assert hot.bytes == hot.batches[0].nbytes
 
 
 def test_what_was_taken_does_not_change() -> None:

@@ -23,12 +23,15 @@ segments = st.builds(
     columns=st.frozensets(st.text(max_size=5), max_size=5),
     sources=st.none() | st.frozensets(st.text(max_size=5), max_size=5),
 )
+with_indexes = segments.flatmap(
+    lambda one: st.integers(1, 2**40).map(lambda size: replace(one, index_bytes=size, index_checksum="0f"))
+)
 manifests = st.builds(
     Manifest,
     id=st.integers(0, 2**64 - 1),
     version=st.integers(0, 2**40),
     flushed=st.integers(0, 2**60),
-    segments=st.lists(segments, max_size=4).map(tuple),
+    segments=st.lists(segments | with_indexes, max_size=4).map(tuple),
 )
 SEGMENT = Segment("a", 0, 3, 100, 5, 9, 0, 2, "00", frozenset({"time"}), frozenset({"web"}))
 
@@ -61,6 +64,13 @@ def test_a_manifest_of_a_later_form_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(ValueError, match="form 2"):
         parse(content)
+
+
+def test_a_manifest_that_knows_of_no_indexes_is_read() -> None:
+    content = form(Manifest(5, 1, 3, (SEGMENT,)))
+    assert b"index" not in content
+    assert parse(content).segments == (SEGMENT,)
+    assert (SEGMENT.index_bytes, SEGMENT.index_file, SEGMENT.bytes_on_disk) == (0, "a.index", 100)
 
 
 def test_the_next_version_has_the_newest_last() -> None:

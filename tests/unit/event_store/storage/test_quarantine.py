@@ -13,12 +13,17 @@ def test_a_segment_is_moved_and_what_was_known_of_it_written_down(tmp_path: Path
     path.parent.mkdir(parents=True)
     path.write_bytes(b"bad")
 
-    damage = quarantine.set_segment_aside(tmp_path, SEGMENT, "why")
+    path.with_suffix(".index").write_bytes(b"beside")
+
+    damage = quarantine.keep_segment(tmp_path, SEGMENT, "why")
+    assert path.exists()
+    quarantine.let_go(tmp_path, SEGMENT)
 
     assert (damage.file, damage.what, damage.events) == (SEGMENT.file, "why", 3)
-    assert not path.exists()
+    assert list(path.parent.iterdir()) == []
     moved = tmp_path / "quarantine" / "segments_day=1_a.parquet"
     assert moved.read_bytes() == b"bad"
+    assert moved.with_suffix(".index").read_bytes() == b"beside"
     note = orjson.loads(moved.with_name(f"{moved.name}.json").read_bytes())
     assert note["what"] == "why"
     assert note["segment"]["columns"] == ["time"]
@@ -26,7 +31,8 @@ def test_a_segment_is_moved_and_what_was_known_of_it_written_down(tmp_path: Path
 
 
 def test_a_segment_that_is_gone_is_reported_all_the_same(tmp_path: Path) -> None:
-    assert quarantine.set_segment_aside(tmp_path, SEGMENT, "gone").events == 3
+    assert quarantine.keep_segment(tmp_path, SEGMENT, "gone").events == 3
+    quarantine.let_go(tmp_path, SEGMENT)
     assert quarantine.count(tmp_path) == 0
 
 
@@ -36,7 +42,8 @@ def test_a_segment_that_cannot_be_moved_is_renamed(tmp_path: Path) -> None:
     path.write_bytes(b"bad")
     (tmp_path / "quarantine").write_text("a file, and no folder")
 
-    quarantine.set_segment_aside(tmp_path, SEGMENT, "why")
+    quarantine.keep_segment(tmp_path, SEGMENT, "why")
+    quarantine.let_go(tmp_path, SEGMENT)
 
     assert [(one.name, one.read_bytes()) for one in path.parent.iterdir()] == [("a.parquet.damaged", b"bad")]
 

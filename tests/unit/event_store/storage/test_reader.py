@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from event_store.storage import Reader, Store, StoreDamaged, StoreMissing
+from event_store.storage import Reader, Store, StoreDamaged, StoreFull, StoreMissing
 from event_store.storage.manifest import NAME
 from event_store.storage.wal import files
 from tests.unit.event_store.storage.events import events, flip, numbers_in, opened
@@ -170,3 +172,52 @@ def test_while_others_write_and_flush_every_acknowledged_event_is_there_once(sto
     with ThreadPoolExecutor(3) as threads:
         for running in [threads.submit(work) for work in (write, flush, read)]:
             running.result()
+
+
+def test_what_was_cut_off_the_log_is_seen_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append([events([0])])
+    reader = Reader.open(store.folder)
+    real = os.fdatasync
+
+    def seen_and_refused(handle: int) -> None:
+        real(handle)
+        assert numbers_in(reader.snapshot()) == [0, 1]
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", seen_and_refused)
+        with pytest.raises(StoreFull):
+            store.append([events([1])])
+    assert numbers_in(reader.snapshot()) == [0]
+    store.append([events([1])])
+    assert numbers_in(reader.snapshot()) == numbers_in(store.snapshot()) == [0, 1]
+
+
+def test_a_file_of_the_log_that_was_taken_back_as_a_whole_is_seen_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader.open(store.folder)
+
+    def seen_and_refused(_: int) -> None:
+        assert numbers_in(reader.snapshot()) == [1]
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", seen_and_refused)
+        with pytest.raises(StoreFull):
+            store.append([events([1])])
+    assert numbers_in(reader.snapshot()) == []
+
+
+def test_the_index_of_a_segment_that_was_joined_meanwhile_is_not_damaged(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, remove_after_s=0)) as store:
+        for number in range(2):
+            store.append([events([number])])
+            store.flush()
+        reader = Reader.open(store.folder)
+        taken = reader.snapshot()
+        store.compact(everything=True)
+
+        assert [taken.index(one) for one in taken.segments] == [None, None]
+        assert reader.damages == ()
+        assert reader.snapshot().index(store.segments()[0]) is not None

@@ -1,5 +1,6 @@
 """What is found when a store is opened again, whatever happened to its files."""
 
+import errno
 import os
 from contextlib import closing
 from pathlib import Path
@@ -169,3 +170,63 @@ def test_whatever_lies_in_the_log_the_store_opens_and_has_its_own(
         (folder / "wal" / f"{seq:020d}.wal").write_bytes(content)
 
     assert held(folder)[0] == but() or (not behind and seq == 0)
+
+
+def test_what_no_manifest_names_is_removed(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with closing(opened(tmp_path)) as store:
+        store.flush()
+        (segment,) = store.segments()
+    beside = tmp_path / segment.index_file
+    strays = [beside.with_name("L0-1-2-3.index"), beside.with_name(f".{beside.name}")]
+    strays.append(tmp_path / "wal" / ".00000000000000000000.wal.new")
+    for stray in strays:
+        stray.touch()
+
+    assert held(tmp_path) == (but(), [])
+    assert [stray for stray in strays if stray.exists()] == []
+    assert beside.exists()
+
+
+def test_a_damaged_segment_is_kept_whenever_what_sets_it_aside_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    with closing(opened(tmp_path)) as store:
+        store.flush()
+        (segment,) = store.segments()
+    os.truncate(tmp_path / segment.file, 100)
+
+    def die(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("event_store.storage.recovery.save", die)
+        with pytest.raises(OSError, match="No space left"):
+            recover(tmp_path, None)
+    assert (tmp_path / segment.file).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("event_store.storage.recovery.let_go", die)
+        with pytest.raises(OSError, match="No space left"):
+            recover(tmp_path, None)
+
+    assert held(tmp_path) == ([], [])
+    kept = tmp_path / "quarantine" / segment.file.replace("/", "_")
+    assert kept.stat().st_size == 100
+    assert kept.with_suffix(".index").stat().st_size == segment.index_bytes
+
+
+def test_what_is_read_in_the_log_is_on_disk_from_then_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path)
+    with path.open("ab") as file:
+        file.write(b"torn")
+    real, synced = os.fsync, []
+
+    def note(handle: int) -> None:
+        synced.append((os.fstat(handle).st_ino, os.fstat(handle).st_size))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    recover(tmp_path, None)
+
+    assert synced == [(path.stat().st_ino, path.stat().st_size)]

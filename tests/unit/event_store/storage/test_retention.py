@@ -1,6 +1,7 @@
 """What is kept no longer: by age, by source, by bytes."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_segments_that_are_too_old_go_and_so_do_their_files(tmp_path: Path) -> N
         taken = store.snapshot()
         store.compact(START + 2 * DAY)
         assert [one.min_seq for one in store.segments()] == [1]
-        assert store.stats().gone == Gone(events=1, segments=1, bytes=old.bytes)
+        assert store.stats().gone == Gone(events=1, segments=1, bytes=old.bytes_on_disk)
         assert numbers_in(taken) == [0, 2 * DAY]
         del taken
         store.compact(START + 2 * DAY)
@@ -148,3 +149,24 @@ def test_what_is_gone_is_what_the_rules_say(
         store.compact(START + 10 * DAY)
         assert numbers_in(store.snapshot()) == [n for n, one in enumerate(made) if stays(*one)]
         assert store.stats().gone.events == sum(not stays(*one) for one in made)
+
+
+def test_what_lies_beside_the_segments_counts_too() -> None:
+    big = [replace(one, index_bytes=5) for one in SEGMENTS]
+    retention = Retention(StorageSettings(keep_bytes=30), 10 * DAY)
+
+    assert retention.expired(big, sources_of) == big[:2]
+
+
+def test_rules_are_asked_once_for_each_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def note(name: str, pattern: str) -> bool:
+        asked.append((name, pattern))
+        return False
+
+    monkeypatch.setattr("event_store.storage.retention.fnmatchcase", note)
+    retention = Retention(StorageSettings(keep=[KeepRule(sources="x", days=1)], keep_days=2), 10 * DAY)
+
+    assert {retention.first_kept(source) for source in ["web", None, "web", None]} == {8 * DAY}
+    assert asked == [("web", "x"), ("", "x")]

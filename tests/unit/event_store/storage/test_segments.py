@@ -1,6 +1,7 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_store.model import FIXED
-from event_store.storage import segments
+from event_store.storage import StoreLocked, segments
+from event_store.storage.crypto import Keyring
 from event_store.storage.manifest import Segment
 from event_store.storage.parquet import Layout
 from event_store.storage.schema import numbered
@@ -44,7 +46,9 @@ def test_a_segment_says_what_is_in_it(tmp_path: Path) -> None:
     assert segment.sources == {"web"}
     assert segment.columns == {*FIXED, "message_raw", "t_a"}
     assert path.stat().st_mode & 0o777 == 0o600
-    assert list(path.parent.iterdir()) == [path]
+    beside = tmp_path / segment.index_file
+    assert sorted(path.parent.iterdir()) == [beside, path]
+    assert (beside.stat().st_mode & 0o777, beside.stat().st_size) == (0o600, segment.index_bytes)
 
 
 def test_events_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -184,4 +188,81 @@ def test_strays_are_files_that_nobody_names(tmp_path: Path) -> None:
     draft = tmp_path / "segments/day=2026-09-21/hour=14/.L0-1-2-3.parquet"
     draft.touch()
 
-    assert set(segments.strays(tmp_path, [segment])) == {tmp_path / other.file, draft}
+    assert set(segments.strays(tmp_path, [segment])) == {tmp_path / other.file, tmp_path / other.index_file, draft}
+
+
+def test_an_index_is_read_as_it_was_written_and_can_be_made_again(tmp_path: Path) -> None:
+    batch = events(range(30), t_a=["x", None, "y"] * 10)
+    for layout in (Layout(row_group_rows=7), Layout(level=1, row_group_rows=7)):
+        segment = written(tmp_path, batch, layout=layout)
+        found = segments.read_index(tmp_path, segment, None)
+        assert found is not None
+        assert (found.rows, found.values("t_a")) == (30, {"x", "y"})
+        assert found.ranges(["17"]) == [(14, 21)]
+        before = (tmp_path / segment.index_file).read_bytes()
+        (tmp_path / segment.index_file).unlink()
+
+        assert segments.indexed(tmp_path, segment, None, lambda: None) == segment
+        assert (tmp_path / segment.index_file).read_bytes() == before
+
+
+def test_an_index_is_sealed_as_its_segment_is(tmp_path: Path) -> None:
+    keys = Keyring([b"k" * 32])
+    (segment,) = segments.write_all(tmp_path, [numbered(events(range(3), t_a=["hidden value"] * 3), 5)], Layout(), keys)
+
+    assert b"hidden" not in (tmp_path / segment.index_file).read_bytes()
+    for _ in range(2):
+        found = segments.read_index(tmp_path, segment, keys)
+        assert found is not None
+        assert found.values("t_a") == {"hidden value"}
+        segment = segments.indexed(tmp_path, segment, keys, lambda: None)
+        assert b"hidden" not in (tmp_path / segment.index_file).read_bytes()
+    for others in (None, Keyring([b"o" * 32])):
+        with pytest.raises(StoreLocked, match=segment.file):
+            segments.read_index(tmp_path, segment, others)
+
+
+def test_a_flipped_bit_anywhere_in_an_index_is_found(tmp_path: Path) -> None:
+    segment = written(tmp_path)
+
+    for place in range(0, segment.index_bytes, 7):
+        flip(tmp_path / segment.index_file, place)
+        with pytest.raises(SegmentDamaged, match="checksum is wrong"):
+            segments.verify_index(tmp_path, segment)
+        with pytest.raises(SegmentDamaged, match="checksum is wrong"):
+            segments.read_index(tmp_path, segment, None)
+        assert segments.verify_all(tmp_path, [segment]) == ({}, {segment: "its checksum is wrong"})
+        flip(tmp_path / segment.index_file, place)
+    assert segments.verify_all(tmp_path, [segment]) == ({}, {})
+
+
+def test_a_segment_of_before_there_were_indexes_has_none(tmp_path: Path) -> None:
+    segment = replace(written(tmp_path), index_bytes=0, index_checksum="")
+
+    assert segments.read_index(tmp_path, segment, None) is None
+    segments.verify_index(tmp_path, segment)
+    assert segments.strays(tmp_path, [segment]) == [tmp_path / segment.index_file]
+
+
+def test_no_segment_gets_the_name_of_an_index_that_is_there(tmp_path: Path) -> None:
+    first = written(tmp_path)
+    (tmp_path / first.file).unlink()
+
+    assert written(tmp_path).file == first.file.replace(".parquet", "-1.parquet")
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_what_the_disk_did_not_take_leaves_no_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    real, calls = Path.replace, []
+
+    def refuse(self: Path, target: Path) -> Path:
+        calls.append(self)
+        return real(self, target) if len(calls) < which else no_room()  # type: ignore[return-value]
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        written(tmp_path)
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

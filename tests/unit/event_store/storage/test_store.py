@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_store.events import to_events
-from event_store.storage import Damage, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull, segments
+from event_store.storage import Damage, Reader, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull, segments
 from event_store.storage import manifest as manifests
 from event_store.storage.wal import files
 from tests.kernel_results import admitted
 from tests.strategies import batches, odd_batches
-from tests.unit.event_store.storage.events import batch_of, events, flip, key_file, numbers_in, opened, rows_of
+from tests.unit.event_store.storage.events import START, batch_of, events, flip, key_file, numbers_in, opened, rows_of
 
 
 @pytest.fixture
@@ -27,11 +28,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
+def refuse(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @contextmanager
 def full(call: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def refuse(*_: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
         yield
@@ -351,6 +353,160 @@ def test_a_damaged_segment_is_found_and_set_aside_and_the_rest_serves(
         assert isinstance(damage, Damage)
 
 
+@pytest.mark.parametrize("harm", [lambda path: flip(path, 70), lambda path: os.truncate(path, 9), Path.unlink])
+def test_a_damaged_index_is_found_and_told_once_and_its_segment_serves_and_gets_another(
+    store: Store, harm: Callable[[Path], None]
+) -> None:
+    for number in range(2):
+        store.append([events(range(number * 10, number * 10 + 10))])
+        store.flush()
+    first, second = store.segments()
+    harm(store.folder / first.index_file)
+    snapshot = store.snapshot()
+
+    for _ in range(2):
+        assert snapshot.index(first) is None
+        assert snapshot.index(second) is not None
+    (damage,) = store.stats().damages
+    assert (damage.file, damage.events) == (first.index_file, 0)
+    assert store.verify() == (damage,)
+    assert (store.unindexed(), store.segments()) == ((first,), (first, second))
+    assert numbers_in(snapshot) == list(range(20))
+
+    store.compact(START)
+    assert (store.unindexed(), store.verify(), store.stats().damages) == ((), (), (damage,))
+    (again, _) = store.segments()
+    found = store.snapshot().index(again)
+    assert found is not None
+    assert (found.ranges(["7"]), found.ranges(["77"])) == ([(0, 10)], [])
+    assert numbers_in(store.snapshot()) == list(range(20))
+
+
+def test_verify_finds_a_damaged_index_too_and_a_reader_tells_of_it(store: Store) -> None:
+    store.append([events(range(10))])
+    store.flush()
+    (segment,) = store.segments()
+    flip(store.folder / segment.index_file, 30)
+    reader = Reader.open(store.folder)
+
+    assert [reader.snapshot().index(segment) for _ in range(2)] == [None, None]
+    assert [damage.file for damage in reader.damages] == [segment.index_file]
+    (damage,) = store.verify()
+    assert (damage.file, damage.what) == (segment.index_file, "its checksum is wrong")
+    store.compact(START)
+    assert reader.snapshot().index(store.segments()[0]) is not None
+
+
+def test_an_index_that_cannot_be_opened_for_want_of_files_is_not_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([events([1])])
+    store.flush()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuse)
+        assert store.snapshot().index(store.segments()[0]) is None
+    assert store.stats().damages == ()
+    assert store.snapshot().index(store.segments()[0]) is not None
+
+
+def test_what_the_disk_refused_and_a_power_cut_brings_back_is_not_doubled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_sync(handle: int) -> None:
+        if not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    store.append([events([0])])
+    ((_, path),) = files(store.folder / "wal")
+    written: list[bytes] = []
+
+    def keep_and_refuse(_: int) -> None:
+        written.append(path.read_bytes())
+        no_sync(_)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", keep_and_refuse)
+        patch.setattr(os, "fsync", no_sync)
+        with pytest.raises(StoreFull):
+            store.append([events([1])])
+        path.write_bytes(written[0])  # as if nothing had been cut off
+        with pytest.raises(StoreFull):
+            store.append([events([1])])
+    store.append([events([1])])
+    store.close()
+
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [0, 1]
+
+
+def test_a_manifest_that_cannot_be_saved_leaves_no_segments(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.append([events([1])])
+    monkeypatch.setattr(manifests, "write_file", refuse)
+    with pytest.raises(StoreFull, match="No space left"):
+        store.flush()
+
+    assert segments.strays(store.folder, ()) == []
+    monkeypatch.undo()
+    store.flush()
+    assert numbers_in(store.snapshot()) == [1]
+
+
+def test_events_that_no_memory_is_left_for_are_not_written_either(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise MemoryError
+
+    store.append([events([0])])
+    for name in ("numbered", "merged", "pack"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"event_store.storage.store.{name}", fail)
+            with pytest.raises(StoreFull, match="no memory"):
+                store.append([events([1])])
+    store.append([events([2])])
+
+    assert numbers_in(store.snapshot()) == [0, 2]
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == [0, 2]
+
+
+def test_what_has_no_memory_to_be_joined_was_appended_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("event_store.storage.hot.merged", fail)
+    for number in range(40):
+        store.append([events([number])])
+    assert numbers_in(store.snapshot()) == list(range(40))
+
+
+def test_a_damaged_segment_stays_where_it_is_until_the_manifest_forgets_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([events([1])])
+    store.flush()
+    (bad,) = store.segments()
+    flip(store.folder / bad.file, 700)
+    with monkeypatch.context() as patch:
+        patch.setattr(manifests, "write_file", refuse)
+        with pytest.raises(StoreFull, match="No space left"):
+            store.verify()
+    assert (store.folder / bad.file).exists()
+    assert store.segments() == (bad,)
+
+    (damage,) = store.verify()
+    assert damage.file == bad.file
+    assert store.stats().set_aside == 1
+    assert segments.strays(store.folder, ()) == []
+
+
 def test_ten_thousand_tags_are_kept(store: Store) -> None:
     for part in range(20):
         store.append([events([part], **{f"t_tag{part * 500 + n}": [str(n)] for n in range(500)})])
@@ -384,6 +540,7 @@ def test_the_numbers_balance(store: Store) -> None:
     stats = store.stats()
     (segment,) = store.snapshot().segments
     assert (stats.events, stats.segments, stats.hot_events, stats.next_seq, stats.version) == (15, 1, 5, 15, 1)
+    assert stats.index_bytes == (store.folder / segment.index_file).stat().st_size
     assert stats.segment_bytes == segment.bytes == store.snapshot().path(segment).stat().st_size
     assert stats.hot_bytes == sum(batch.nbytes for batch in store.snapshot().hot)
     assert stats.set_aside == 0

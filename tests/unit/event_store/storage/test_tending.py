@@ -4,12 +4,14 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from event_store.storage import (
+    KeepRule,
     Reader,
     Segment,
     StorageSettings,
@@ -22,7 +24,7 @@ from event_store.storage import (
     tending,
 )
 from event_store.storage.segments import strays
-from tests.unit.event_store.storage.events import events, flip, key_file, numbers_in, opened
+from tests.unit.event_store.storage.events import START, events, flip, key_file, numbers_in, opened
 
 
 @pytest.fixture
@@ -206,3 +208,141 @@ def test_what_is_sealed_is_sealed_again_with_the_key_that_comes_first(tmp_path: 
         found = store.snapshot().dataset(store.segments()[0]).to_table(columns=["message"])
         assert sorted(found["message"].to_pylist()) == ["1", "12", "13", "2", "3"]
     assert not any(b"plain text" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def without_indexes(folder: Path) -> None:
+    """Make a store, which must be closed, one of before there were indexes."""
+    before = manifest.load(folder)
+    assert before is not None
+    for segment in before.segments:
+        (folder / segment.index_file).unlink()
+    old = tuple(replace(one, index_bytes=0, index_checksum="") for one in before.segments)
+    manifest.save(folder, replace(before, segments=old))
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_segments_of_before_there_were_indexes_get_one(tmp_path: Path, is_sealed: bool) -> None:
+    sealed = {"key_file": key_file(tmp_path / "keys", b"k")} if is_sealed else {}
+    folder = tmp_path / "store"
+    with closing(opened(folder, **sealed)) as store:
+        for part in range(2):
+            store.append([events(range(part * 10, part * 10 + 10))])
+            store.flush()
+    without_indexes(folder)
+
+    with closing(opened(folder, **sealed)) as store:
+        assert [store.snapshot().index(one) for one in store.segments()] == [None, None]
+        assert (len(store.unindexed()), store.verify(), store.stats().index_bytes) == (2, (), 0)
+        store.compact(START)
+        for _ in range(2):
+            assert (store.unindexed(), len(store.segments()), store.verify()) == ((), 2, ())
+            found = [store.snapshot().index(one) for one in store.segments()]
+            assert [one.ranges(["13"]) for one in found if one is not None] == [[], [(0, 10)]]
+            store.compact(START)
+    with closing(opened(folder, **sealed)) as store:
+        assert store.stats().index_bytes > 0
+        assert strays(folder, store.segments()) == []
+
+
+def test_an_index_that_cannot_be_made_is_not_tried_again_and_the_segment_serves(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.folder / store.segments()[0].index_file).unlink()
+    assert len(store.verify()) == 1
+    tries = []
+
+    def too_much(*_: object) -> None:
+        tries.append(1)
+        raise MemoryError
+
+    monkeypatch.setattr(segments, "indexed", too_much)
+    for _ in range(2):
+        assert store.compact(START) == 0
+    assert len(tries) == 1
+    assert numbers_in(store.snapshot()) == list(range(40))
+
+
+def test_an_index_that_was_made_for_a_segment_that_is_no_more_goes_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = store.segments()[0]
+    (store.folder / bad.index_file).unlink()
+    store.verify()
+    real = segments.indexed
+
+    def late(folder: Path, segment: Segment, *rest: object) -> Segment:
+        made = real(folder, segment, *rest)  # type: ignore[arg-type]
+        store.set_aside({segment: "found meanwhile"})
+        return made
+
+    monkeypatch.setattr(segments, "indexed", late)
+    store.compact(START)
+
+    assert bad not in store.segments()
+    assert strays(store.folder, store.segments()) == []
+    assert numbers_in(store.snapshot()) == list(range(10, 40))
+
+
+def test_an_index_goes_with_its_segment(store: Store) -> None:
+    before = store.segments()
+    assert store.compact(everything=True) == 4
+
+    (joined,) = store.segments()
+    assert not any((store.folder / one.index_file).exists() for one in before)
+    found = store.snapshot().index(joined)
+    assert found is not None
+    assert found.values("source_id") == {"web"}
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_manifest_that_cannot_be_saved_leaves_no_joined_segment_unless_it_is_there_after_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    real = manifest.save
+
+    def fail(folder: Path, next_one: manifest.Manifest) -> None:
+        if is_there:
+            real(folder, next_one)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("event_store.storage.store.save", fail)
+        with pytest.raises(StoreFull, match="Input/output error"):
+            store.compact(everything=True)
+    assert bool(strays(store.folder, store.segments())) is is_there
+    assert numbers_in(store.snapshot()) == numbers_in(Reader.open(store.folder).snapshot()) == list(range(40))
+    store.close()
+    with closing(opened(store.folder)) as again:
+        assert numbers_in(again.snapshot()) == list(range(40))
+
+
+def test_nothing_is_joined_in_vain_where_a_segment_is_damaged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> list[Segment]:
+        raise AssertionError("joined in vain")
+
+    flip(store.folder / store.segments()[1].file, 700)
+    with monkeypatch.context() as patch:
+        patch.setattr(tending, "carry_out", never)
+        assert store.compact(everything=True) == 0
+    assert store.compact(everything=True) == 3
+
+
+def test_nothing_is_remembered_of_segments_that_are_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MOST_SOURCES", 0)
+    with closing(opened(tmp_path, keep=[KeepRule(sources="x", days=1)], keep_days=2)) as store:
+        store.append([events([1])])
+        store.flush()
+        now = START + int(1.5 * 86400e9)
+        monkeypatch.setattr(tending, "carry_out", refuse_to_join)
+        store.compact(now)
+        store.compact(now, everything=True)
+        kept = store._tending
+        assert len(kept._sources) == 1
+        kept._left.add(store.segments()[0])
+        store.set_aside({store.segments()[0]: "damaged"})
+        store.compact(now)
+        assert (kept._sources, kept._left) == ({}, set())
+
+
+def refuse_to_join(*_: object) -> None:
+    raise pa.ArrowInvalid("too much")

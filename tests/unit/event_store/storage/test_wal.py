@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from event_store.storage.wal import Gap, Wal, Whole, files, scan
 from plumbing.spool import Frame
+from plumbing.spool.frames import encode
 from tests.unit.event_store.storage.events import flip
 
 SEED = 0x1234
@@ -144,6 +146,67 @@ def test_a_file_that_nothing_could_be_written_to_is_removed(tmp_path: Path, monk
         wal.append(FRAMES, 0)
 
     assert files(tmp_path) == []
+
+
+def test_a_cut_is_forced_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sizes = os.fsync, []
+
+    def note(handle: int) -> None:
+        sizes.append(os.fstat(handle).st_size)
+        real(handle)
+
+    wal = Wal(tmp_path, SEED)
+    wal.append(FRAMES[:1], 0)
+    ((_, path),) = files(tmp_path)
+    size = path.stat().st_size
+    monkeypatch.setattr(os, "fdatasync", refuse(errno.EIO))
+    monkeypatch.setattr(os, "fsync", note)
+    with pytest.raises(OSError, match="Input/output error"):
+        wal.append(FRAMES[1:], 2)
+
+    assert sizes == [size]
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_a_file_whose_cut_is_not_certain_is_written_anew_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acknowledged: int
+) -> None:
+    wal = Wal(tmp_path, SEED)
+    if acknowledged:
+        wal.append(FRAMES[:1], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse(errno.EIO))
+        patch.setattr(
+            os, "fsync", lambda handle: None if stat.S_ISDIR(os.fstat(handle).st_mode) else refuse(errno.EIO)()
+        )
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output error"):
+                wal.append(FRAMES[1:], 2)
+    ((first, path),) = files(tmp_path)
+    before = path.stat().st_ino
+    with path.open("ab") as file:  # as a power cut might leave it: what was cut off is there again
+        file.write(b"".join(part for frame in FRAMES[1:] for part in encode(frame, 2, 2, SEED)))
+
+    wal.append(FRAMES[2:], 9)
+
+    expected = {9: [(9, b"batch 2")]} | ({first: [(0, b"batch 0")]} if acknowledged else {})
+    assert {seq: whole(one) for seq, one in files(tmp_path)} == expected
+    assert not acknowledged or path.stat().st_ino != before
+    assert [one.name for one in tmp_path.iterdir() if one.suffix != ".wal"] == []
+
+
+def test_a_doubted_file_that_was_flushed_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wal = Wal(tmp_path, SEED)
+    wal.append(FRAMES[:1], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse(errno.EIO))
+        patch.setattr(os, "fsync", refuse(errno.EIO))
+        with pytest.raises(OSError, match="Input/output error"):
+            wal.append(FRAMES[1:], 2)
+    wal.remove(5)
+    wal.append(FRAMES[2:], 9)
+
+    assert [seq for seq, _ in files(tmp_path)] == [9]
 
 
 def test_files_are_removed_up_to_an_event(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,27 @@ async def test_every_envelope_arrives_and_each_tag_in_order(compress: bool) -> N
         assert times(server) == {f"standpipe.log.app-{n}": list(range(n, 180, 3)) for n in range(3)}
         assert server.connections == 1
         assert {option.get("compressed") for option in server.options} == {"gzip" if compress else None}
+
+
+async def test_a_chunk_is_compressed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    compress, threads = gzip.compress, set[int]()
+
+    def watched(*args: Any, **settings: Any) -> bytes:
+        threads.add(threading.get_ident())
+        return compress(*args, **settings)
+
+    monkeypatch.setattr(gzip, "compress", watched)
+    async with running_fluent(FluentServer()) as server:
+        async with open_nozzle(Config(address=server.address, compress=True)) as write:
+            await write(batch_of(range(3)))
+
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_a_message_has_a_bound() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 67108864"):
+        Config(address="127.0.0.1:1", max_message_bytes=(64 << 20) + 1)
 
 
 async def test_only_what_was_not_acknowledged_is_left() -> None:

@@ -1,8 +1,10 @@
 """The table of series: bounded, and without what is stale."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nozzles.prometheus.scrapes import exposition
 from nozzles.prometheus.table import Table, families
 from nozzles.prometheus_series import Sample
 
@@ -49,6 +51,18 @@ def test_every_series_is_kept_or_counted(put: list[str], most: int) -> None:
 
     assert len(names(table)) == min(most, len(set(put)))
     assert (table.evicted_total > 0) == (len(set(put)) > most)
+
+
+@pytest.mark.parametrize("name", ["standpipe_prometheus_series", "standpipe_prometheus_series_evicted_total"])
+def test_an_app_cannot_forge_what_the_nozzle_says_of_itself(name: str) -> None:
+    table = Table(max_series=5, expire_s=10)
+    table.put(Sample(name, name.endswith("_total"), (), 666.0, 0), now=0)
+
+    text = exposition(table.snapshot(0), packs=False).decode()
+    types = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert sorted(types) == sorted({*types, f"_{name}"})
+    assert f"\n{name} 666.0" not in text
+    assert f"\n_{name} 666.0" in text
 
 
 def test_samples_of_one_name_are_one_family() -> None:

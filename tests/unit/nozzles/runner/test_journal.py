@@ -57,6 +57,16 @@ def test_marks_for_which_there_is_only_half_the_room_are_not_written(file: Path)
     assert Journal(file).read() == mark(1) + mark(4)
 
 
+def test_of_a_large_spool_only_the_last_marks_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_MOST_BYTES", 80)
+    spool = Spool.open(tmp_path / "spool", max_bytes=1 << 20)
+    spool.put([Frame(b"", 2, (mark(number) + mark(number + 1),)) for number in range(0, 100, 2)])
+
+    assert b"".join(marks_in(spool)) == b"".join(mark(number) for number in range(90, 100))
+    assert len(spool.read(1 << 20)) == 50  # and it is as it was
+    spool.close()
+
+
 def test_only_the_last_are_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_MOST_BYTES", 24)
     under_test = Journal(file)

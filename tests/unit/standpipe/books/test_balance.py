@@ -272,6 +272,16 @@ def test_what_a_dead_process_has_on_disk_is_not_said() -> None:
     assert verdict.remarks == ("syslog_adapter-0 held 3 envelopes when it was last seen before it died",)
 
 
+def test_what_a_dead_nozzle_was_to_be_given_again_is_not_said() -> None:
+    sink = _account("sink", 10, 1, held=9, on_disk=3, unconfirmed=6)
+    reader = _account("reader", 10, 10, name="dopplers")
+    assert _verdict(_book("nozzles.file", reader, sink, gone=True)).remarks == ()
+
+    stranger = replace(reader, outside=10)  # a firehose over WebSocket, which gives nothing again
+    verdict = _verdict(_book("nozzles.file", stranger, sink, gone=True))
+    assert verdict.remarks == ("nozzles.file held 6 envelopes when it was last seen before it died",)
+
+
 # --- processes that do not answer -----------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ def test_options_go_over_the_text(ask: Any, store: MemoryStore) -> None:
 
 def test_a_wrong_query_is_told(ask: Any, store: MemoryStore) -> None:
     store.answers[PATH] = lambda: (400, b'{"error":{"code":"syntax","message":"no stage","column":3}}')
-    with pytest.raises(CommandFailed, match=r"no stage .*column 3") as failed:
+    with pytest.raises(CommandFailed, match=r"no stage .*column 3\n  error\n    \^$") as failed:
         ask()
     assert failed.value.exit_code == 1
 

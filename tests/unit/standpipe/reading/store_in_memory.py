@@ -43,8 +43,9 @@ def lines_of(value: Any) -> bytes:
 
 
 def sent(name: str, value: Any) -> bytes:
-    """An event of a stream."""
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(value))
+    """An event of a stream; one of the store has its place for an id."""
+    place = b"id: p%d\n" % value["seq"] if "seq" in value else b""
+    return b"%sevent: %s\ndata: %s\n\n" % (place, name.encode(), orjson.dumps(value))
 
 
 @dataclass
@@ -56,11 +57,14 @@ class MemoryStore:
     """What each tail in turn brings before it ends; then there are no more."""
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    places: list[str | None] = field(default_factory=list)
+    """Where each tail was to go on."""
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         given = request.url.query if request.method == "GET" else request.content
         self.asked.append((request.url.path, dict(parse_qsl(given.decode()))))
         if request.url.path == "/api/tail":
+            self.places.append(request.headers.get("last-event-id"))
             if not self.tails:
                 return httpx.Response(400, content=b'{"error":{"code":"syntax","message":"the end"}}')
             return httpx.Response(200, stream=_Pieces(self.tails.pop(0)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from standpipe.errors import CommandFailed, NotRunning
-from standpipe.reading.event_store import WARNINGS, explained
+from standpipe.reading.event_store import WARNINGS, Place, explained
 from standpipe.reading.https_client import ServerRefused, ServerUnavailable
 from standpipe.system import System
 from tests.unit.standpipe.reading.store_in_memory import COUNTS, MemoryStore, client_of, lines_of, sent
@@ -55,17 +55,28 @@ async def test_another_format_comes_as_it_is_with_its_warnings() -> None:
 
 async def test_a_tail_says_when_it_is_open_and_then_what_comes() -> None:
     store = MemoryStore(tails=[[b": heartbeat\n\n", sent("event", {"seq": 1})[:9], sent("event", {"seq": 1})[9:]]])
-    async with client_of(store) as client, aclosing(client.tail("a b")) as arrivals:
+    async with client_of(store) as client, aclosing(client.tail("a b", Place())) as arrivals:
         heard = [event and (event.name, event.data) async for event in arrivals]
     assert heard == [None, ("event", b'{"seq":1}')]
     assert store.asked == [("/api/tail", {"query": "a b"})]
 
 
 async def test_a_lost_connection_is_no_end() -> None:
-    async with client_of(MemoryStore(tails=[[b"cut"]])) as client, aclosing(client.tail("")) as arrivals:
+    async with client_of(MemoryStore(tails=[[b"cut"]])) as client, aclosing(client.tail("", Place())) as arrivals:
         assert await anext(arrivals) is None
         with pytest.raises(ServerUnavailable, match="was cut"):
             await anext(arrivals)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [("a |", "\n  a |\n    ^"), ("a ", "\n  a \n    ^"), ("a", ""), ("a\nb | c", "")],  # the column is 3
+)
+def test_the_place_is_shown_in_a_query_of_one_line(tmp_path: Path, query: str, shown: str) -> None:
+    system = System(data_dir=tmp_path, endpoints={"event_store": "127.0.0.1:1"})
+    with pytest.raises(CommandFailed) as failed, explained(system, query):
+        raise ServerRefused(400, "no stage", SYNTAX)
+    assert str(failed.value).endswith("column 3, did you mean count?" + shown)
 
 
 def test_a_wrong_query_is_told_with_its_place(tmp_path: Path) -> None:

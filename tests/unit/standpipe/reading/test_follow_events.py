@@ -58,16 +58,47 @@ async def test_none_of_what_is_there_may_be_wanted(store: MemoryStore, find: Cal
         assert await seqs(arrivals) == [3]
 
 
-async def test_a_lost_connection_is_made_good(store: MemoryStore, find: Callable[[], System], monkeypatch: Any) -> None:
-    store.tails = [[sent("event", event(3)), b"cut"], [sent("event", event(6))]]
-    answers = [answer_of(*HELD), answer_of(event(3), event(4), event(5))]
-    store.answers["/api/query"] = lambda: (200, lines_of(answers.pop(0)))
+async def test_a_lost_connection_is_made_good(store: MemoryStore, find: Callable[[], System]) -> None:
+    store.tails = [[sent("event", event(3)), b"cut"], [sent("event", event(4)), sent("event", event(6))]]
     notices: list[str] = []
     async with aclosing(follow(find, "", 5, notices.append, random.Random(1))) as arrivals:
-        assert await seqs(arrivals) == [1, 2, 3, 4, 5, 6]
+        assert await seqs(arrivals) == [1, 2, 3, 4, 6]
     assert notices == ["the connection was cut; connecting again"]
-    missed = {"start": "2026-01-31T12:00:03.000000000Z", "end": "now", "limit": "10000", "progress": "true"}
-    assert store.asked[3] == ("/api/query", missed)
+    assert store.places == [None, "p3", "p6"]
+    assert [path for path, _ in store.asked].count("/api/query") == 1
+
+
+async def test_an_event_ahead_of_the_clock_changes_nothing(store: MemoryStore, find: Callable[[], System]) -> None:
+    ahead = event(3, time="2262-01-01T00:00:00.000000000Z")
+    store.tails = [[sent("event", ahead), b"cut"], [sent("event", event(4)), b"cut"], [sent("event", event(5))]]
+    async with aclosing(follow(find, "", 5, lambda _: None, random.Random(1))) as arrivals:
+        assert await seqs(arrivals) == [1, 2, 3, 4, 5]
+    assert store.places[1:] == ["p3", "p4", "p5"]
+
+
+async def test_what_is_older_than_what_is_there_comes_too(store: MemoryStore, find: Callable[[], System]) -> None:
+    held = [answer_of(event(1), event(9))]  # the newest by their times: others may have been stored meanwhile
+    store.answers["/api/query"] = lambda: (200, lines_of(held.pop()))
+    store.tails = [[sent("event", event(8)), sent("event", event(9))]]
+    async with aclosing(follow(find, "", 2, print, random.Random(1))) as arrivals:
+        assert await seqs(arrivals) == [1, 9, 8]
+
+
+async def test_a_place_is_known_before_anything_came(store: MemoryStore, find: Callable[[], System]) -> None:
+    store.tails = [[b": heartbeat\n\nid: p7\n\n", b"cut"], [sent("event", event(8))]]
+    async with aclosing(follow(find, "", 0, lambda _: None, random.Random(1))) as arrivals:
+        assert await seqs(arrivals) == [8]
+    assert store.places == [None, "p7", "p8"]
+
+
+async def test_a_store_that_cannot_say_what_it_holds_is_asked_again(
+    store: MemoryStore, find: Callable[[], System]
+) -> None:
+    answers = [(429, b'{"error":{"code":"busy","message":"busy"}}'), (200, lines_of(answer_of(*HELD)))]
+    store.answers["/api/query"] = lambda: answers.pop(0)
+    store.tails = [[sent("event", event(2))], [sent("event", event(2)), sent("event", event(3))]]
+    async with aclosing(follow(find, "", 5, lambda _: None, random.Random(1))) as arrivals:
+        assert await seqs(arrivals) == [1, 2, 3]
 
 
 async def test_what_the_store_dropped_is_told(store: MemoryStore, find: Callable[[], System]) -> None:
@@ -75,7 +106,7 @@ async def test_what_the_store_dropped_is_told(store: MemoryStore, find: Callable
     notices: list[str] = []
     async with aclosing(follow(find, "", 0, notices.append, random.Random(1))) as arrivals:
         assert await seqs(arrivals) == []
-    assert notices == ["1,200 events came faster than they were read, and are not shown"]
+    assert notices == ["1,200 events were too many to be sent, and are not shown"]
 
 
 async def test_a_system_that_is_not_there_is_looked_for_again(store: MemoryStore, find: Callable[[], System]) -> None:

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from syslog_adapter.addresses import parse_range
 from syslog_adapter.binding import Binding
-from syslog_adapter.bindings.validate import REMEMBERED_S, Validator, parse_range, resolve_host
+from syslog_adapter.bindings.validate import REMEMBERED_S, Validator
 
 ADDRESSES = {"good.example": "192.0.2.7", "inside.example": "10.0.0.9", "six.example": "::ffff:10.0.0.9"}
 GOOD = Binding(url="syslog://good.example:514", source_id="app")
@@ -102,20 +103,3 @@ async def test_an_authority_must_be_one(certs_dir: Path) -> None:
 
     assert await reason(url, ca=(certs_dir / "ca.crt").read_text()) == ""
     assert await reason(url, ca="no") == f"failed to load root ca for {url}"
-
-
-async def test_the_system_knows_addresses_as_they_are() -> None:
-    assert await resolve_host("127.0.0.1") == ["127.0.0.1"]
-
-
-def test_a_range_has_a_start_and_an_end() -> None:
-    first, last = range_of = parse_range("10.0.0.1-10.0.0.9")
-
-    assert isinstance(range_of, tuple)
-    assert int(last) - int(first) == 8
-
-
-@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.9-10.0.0.1", "10.0.0.1-::1", "a-b"])
-def test_other_ranges_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_range(text)

@@ -1,9 +1,12 @@
 """Streams cut into messages: by counts, by newlines, and both."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metron.sources.syslog import framing
 from metron.sources.syslog.framing import Framer
 
 
@@ -79,6 +82,36 @@ def test_it_holds_no_more_than_one_message() -> None:
     assert not framer.holds_some
 
 
+class Looked:
+    """A pattern that counts the bytes it is given to search."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def search(self, data: bytes, start: int, end: int = 1 << 30) -> re.Match[bytes] | None:
+        self.bytes += max(0, min(end, len(data)) - start)
+        return re.compile(rb"[\n\0]").search(data, start)
+
+
+@pytest.mark.parametrize("stream", [b"<1>" + b"a" * 3000 + b"\n", b"3003 <1>" + b"a" * 3000])
+def test_whoever_sends_single_bytes_costs_no_more_than_they_are(stream: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, begun = Looked(), 0
+    monkeypatch.setattr(framing, "_LINE_END", looked)
+    framer = Framer(10_000)
+
+    def take_next(buffer: bytes, at: int, messages: list[bytes]) -> int:
+        nonlocal begun
+        begun += len(buffer) - at
+        return Framer._next(framer, buffer, at, messages)
+
+    monkeypatch.setattr(framer, "_next", take_next)
+    messages = [message for at in range(len(stream)) for message in framer.feed(stream[at : at + 1])]
+
+    assert [len(message) for message in messages] == [3003]
+    assert looked.bytes <= 3 * len(stream)
+    assert begun <= 3 * len(stream)
+
+
 def test_what_has_no_end_is_held() -> None:
     framer = Framer(100)
 
@@ -110,6 +143,13 @@ def test_any_chunks_give_the_same_messages(sent: list[tuple[bool, bytes]], cuts:
     assert messages == [message[:most] for _, message in sent]
     assert framer.truncated == sum(len(message) > most for _, message in sent)
     assert (framer.fault, framer.holds_some) == ("", False)
+
+
+def test_a_last_line_that_could_have_been_a_count_is_cut_off_too() -> None:
+    framer = Framer(4)
+
+    assert framer.feed(b"12124 ") + framer.flush() == [b"1212"]
+    assert framer.truncated == 1
 
 
 PIECES = st.sampled_from([b"<1>", b"4 ", b"12", b" ", b"4 <1>a", b"\n", b"\r", b"\0", b"0", b"a" * 9])

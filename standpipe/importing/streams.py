@@ -1,0 +1,111 @@
+"""Open files to be imported, compressed or not, and standard input; and tell how far they were read.
+
+In:    gzip, Zstandard, bzip2 and xz are known by how they begin, whatever the file is called.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+CHUNK_BYTES = 1 << 20
+STDIN = Path("-")
+_MAGIC_BYTES = 6
+_READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+class StreamBroken(Exception):
+    """A file could not be read to its end: what came before is good."""
+
+
+class Stream:
+    """The content of one file."""
+
+    def __init__(self, path: Path, raw: io.BufferedReader) -> None:
+        self.path = path
+        self._raw = raw
+        self._head = b""
+        self._content = _decompressed(raw)
+        found = os.fstat(raw.fileno())
+        self.may_wait = not stat.S_ISREG(found.st_mode)
+        """Whether there may be nothing to be read for a while."""
+        self.bytes = 0 if self.may_wait else found.st_size
+        """On disk; 0 if nobody knows."""
+        self.newest_ns = time.time_ns() if self.may_wait else found.st_mtime_ns
+        """No line of it is later."""
+
+    def head(self) -> bytes:
+        """Return how it begins: a chunk, which `read` returns once more."""
+        self._head = self._head or self._filled()
+        return self._head
+
+    def read(self) -> bytes:
+        """Return the next chunk, nothing at the end. StreamBroken, if it cannot be read or decompressed."""
+        head, self._head = self._head, b""
+        return head or self._read()
+
+    @property
+    def bytes_read(self) -> int:
+        """How far it was read, on disk."""
+        return self._raw.tell() if self.bytes else 0
+
+    def _read(self) -> bytes:
+        try:
+            return self._content.read1(CHUNK_BYTES) if self._content is self._raw else self._content.read(CHUNK_BYTES)
+        except _READ_ERRORS as error:
+            raise StreamBroken(str(getattr(error, "strerror", None) or error) or "it ends too early") from error
+
+    def _filled(self) -> bytes:
+        """Read what there is at once, and as much as there must be to see what it is."""
+        parts = [self._read()]
+        while parts[-1] and sum(map(len, parts)) < _MAGIC_BYTES:
+            parts.append(self._read())
+        return b"".join(parts)
+
+
+@contextmanager
+def open_stream(path: Path) -> Iterator[Stream]:
+    """Open a file, or standard input for `-`; StreamBroken if it cannot be had."""
+    try:
+        # not Python's own object for stdin: whoever ends while a thread waits for it would be told of a fatal error
+        file = open(0, "rb", closefd=False) if path == STDIN else path.open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise StreamBroken(error.strerror or str(error)) from error
+    stream = None
+    try:
+        stream = Stream(path, file)
+        yield stream
+    finally:
+        if stream is None or not stream.may_wait:  # to close it would wait for who reads from it
+            file.close()
+
+
+def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+    try:
+        magic = raw.peek(_MAGIC_BYTES)
+    except OSError as error:
+        raise StreamBroken(error.strerror or str(error)) from error
+    opened: BinaryIO
+    if magic.startswith(b"\x1f\x8b"):
+        opened = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+        opened = pa.CompressedInputStream(raw, "zstd")  # which sees that an end is missing
+    elif magic.startswith(b"BZh"):
+        opened = cast(BinaryIO, bz2.BZ2File(raw))
+    elif magic.startswith(b"\xfd7zXZ\0"):
+        opened = cast(BinaryIO, lzma.LZMAFile(raw))  # noqa: SIM115  # so is what it reads
+    else:
+        return raw
+    return cast(io.BufferedReader, opened)

@@ -1,0 +1,120 @@
+"""`standpipe store import`: what it brings in, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from event_store.storage import Reader, StorageSettings, Store
+from standpipe.commands.import_files import LogStream, import_files, source_of
+from standpipe.errors import CommandFailed
+from tests.unit.event_store.storage.events import key_file, rows_of
+
+TEN_NS = 1_795_165_200 * 10**9
+"""2026-11-20 10:00 in Berlin."""
+HOUR_NS = 3600 * 10**9
+DAY_NS = 24 * HOUR_NS
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.log.1"
+    path.write_bytes(b"2026-11-20 10:00:00 started user=7\n\tat x\nNov 20 11:00:00 \xff\n")
+    return path
+
+
+def rows(data_dir: Path, **more: Any) -> list[dict[str, Any]]:
+    return rows_of(Reader.open(data_dir / "events", **more).snapshot())
+
+
+def test_lines_are_in_the_store_as_they_say(log: Path, tmp_path: Path, capsys: Output) -> None:
+    import_files([log], timezone="Europe/Berlin", tag=["host=a"], year=2025, data_dir=tmp_path, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    first, second, third = rows(tmp_path)
+
+    assert (first["source_id"], first["instance_id"], first["stream"], first["t_host"]) == ("shop", "0", "OUT", "a")
+    assert (first["f_user$num"], first["time"], second["time"]) == (7, TEN_NS, TEN_NS)
+    assert (third["time"], third["message_raw"]) == (TEN_NS - 364 * DAY_NS - 23 * HOUR_NS, b"Nov 20 11:00:00 \xff")
+    assert {name: told[name] for name in ("files", "lines", "undated", "events", "unfit", "failed")} == {
+        "files": 1, "lines": 3, "undated": 1, "events": 3, "unfit": 0, "failed": []
+    }  # fmt: skip
+
+
+def test_the_options_are_heeded(log: Path, tmp_path: Path, capsys: Output) -> None:
+    keys = key_file(tmp_path / "keys", b"k")
+    import_files(
+        [log], "web", "3", stream=LogStream.ERR, join=True, parse_fields=False, data_dir=tmp_path, key_file=keys
+    )
+    first, _ = rows(tmp_path, key_file=keys)
+
+    assert (first["source_id"], first["instance_id"], first["stream"]) == ("web", "3", "ERR")
+    assert first["message"].endswith("user=7\n\tat x")
+    assert "f_user$num" not in first
+    assert capsys.readouterr().out.split()[:2] == ["files", "lines"]
+    with pytest.raises(CommandFailed, match="sealed"):
+        import_files([log], data_dir=tmp_path)
+
+
+def test_what_is_not_in_the_store_ends_with_1(log: Path, tmp_path: Path, capsys: Output) -> None:
+    broken = tmp_path / "broken.gz"
+    broken.write_bytes(b"\x1f\x8b nothing")
+    with pytest.raises(typer.Exit) as ended:
+        import_files([broken, log], data_dir=tmp_path)
+
+    assert ended.value.exit_code == 1
+    assert f"{broken}: " in capsys.readouterr().err
+    assert len(rows(tmp_path)) == 3
+
+
+def test_a_store_that_runs_is_left_alone(log: Path, tmp_path: Path) -> None:
+    with (
+        closing(Store.open(tmp_path / "events", StorageSettings())),
+        pytest.raises(CommandFailed, match=r"another process writes.*stop it first, or .* standpipe emit"),
+    ):
+        import_files([log], data_dir=tmp_path)
+
+
+def test_a_folder_of_something_else_is_left_alone(log: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="no store in"):
+        import_files([log], events_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == [log]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timezone": "Mars/Olympus"}, {"timezone": "/etc"}, {"time_format": "%Q"}, {"tag": ["x"]}]
+)
+def test_a_wrong_option_is_named_before_anything_is_done(wrong: Any, log: Path, tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter):
+        import_files([log], data_dir=tmp_path, **wrong)
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_done(log: Path, tmp_path: Path) -> None:
+    for missing in (tmp_path / "none", tmp_path):
+        with pytest.raises(typer.BadParameter, match="no file"):
+            import_files([log, missing], data_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == [log]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("access.log", "access"),
+        ("access.log.1.gz", "access"),
+        ("access.log-20261121.zst", "access"),
+        ("app", "app"),
+        ("app-2026-11-21.log", "app-2026-11-21"),
+        (".log", ".log"),
+        ("1", "1"),
+        ("-", "stdin"),
+        ("b\udcff.log", "b�"),
+    ],
+)
+def test_a_source_is_called_as_its_file(name: str, source: str) -> None:
+    assert source_of(Path(name)) == source

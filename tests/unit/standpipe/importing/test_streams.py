@@ -1,0 +1,84 @@
+"""Files that are opened, compressed or not."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from standpipe.importing.streams import STDIN, StreamBroken, open_stream
+
+CONTENT = os.urandom(1000) * 1200
+COMPRESSIONS: list[Callable[[bytes], bytes]] = [
+    bytes,
+    gzip.compress,
+    bz2.compress,
+    lzma.compress,
+    zstandard.ZstdCompressor().compress,
+]
+
+
+def read(path: Path) -> bytes:
+    with open_stream(path) as stream:
+        assert stream.head() == stream.head()
+        return b"".join(iter(stream.read, b""))
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS)
+def test_what_is_compressed_is_known_by_how_it_begins(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    for parts in ([CONTENT], [b"one\n", b"two\n"], [b""]):
+        path.write_bytes(b"".join(map(compress, parts)))
+        assert read(path) == b"".join(parts)
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS[1:])
+def test_what_ends_too_early_is_said_to_be_broken(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path, content = tmp_path / "app.log", compress(CONTENT)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(StreamBroken):
+        read(path)
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS[1:4])
+def test_what_is_damaged_is_said_to_be_broken(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path, content = tmp_path / "app.log", compress(CONTENT)
+    path.write_bytes(content[:2000] + bytes(100) + content[2100:])
+    with pytest.raises(StreamBroken):
+        read(path)
+
+
+def test_how_far_it_was_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(CONTENT)
+    os.utime(path, ns=(5, 5))
+    with open_stream(path) as stream:
+        assert (stream.bytes, stream.newest_ns, stream.bytes_read) == (len(CONTENT), 5, 0)
+        stream.read()
+        assert 0 < stream.bytes_read < len(CONTENT)
+
+
+def test_a_file_that_cannot_be_had_is_said_to_be_broken(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(StreamBroken, match="directory"), open_stream(path):
+            pass
+
+
+def test_standard_input_is_read_as_it_comes() -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"a\nb")
+    os.close(theirs)
+    stdin = os.dup(0)
+    os.dup2(ours, 0)
+    try:
+        assert read(STDIN) == b"a\nb"
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+        os.close(ours)
