@@ -31,7 +31,7 @@ demo: $(SETUP) ## watch this machine's own logs and metrics come through for hal
 test: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests but the slow ones
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow" $(ARGS)
 
-test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests, those on ClickHouse's engine too
+test-all: $(SETUP) $(DEBIAN) $(CHROMIUM) ## run all tests, those on the engines of ClickHouse, Sail and Spark too
 	$(BIN)/python -m pip install -q -c constraints.txt --group engines
 	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
