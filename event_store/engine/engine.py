@@ -81,6 +81,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of memory and of what was put aside; no query may be running."""
+        self._scanner.close()
         self._database.close()
 
     @contextmanager

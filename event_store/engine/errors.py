@@ -1,5 +1,7 @@
 """Why a query has no answer: each is named by what happened, and says what to do."""
 
+from collections.abc import Collection
+
 
 class QueryError(Exception):
     """A query has no answer."""
@@ -23,3 +25,12 @@ class QueryRefused(QueryError):
 
 class QueryFailed(QueryError):
     """A segment could not be read: it may have been removed just now, or it is damaged."""
+
+
+class SegmentUnreadable(QueryFailed):
+    """So it is with one of these segments, which may be damaged."""
+
+    def __init__(self, message: str, files: Collection[str]) -> None:
+        super().__init__(message)
+        self.files = frozenset(files)
+        """Relative to the folder of the store."""

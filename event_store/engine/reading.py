@@ -15,11 +15,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from event_store.engine.errors import QueryFailed
+from event_store.engine.errors import QueryFailed, SegmentUnreadable
 from event_store.engine.found import Places, Some
 from event_store.query.syntax import Span
 from event_store.storage import Segment, Snapshot, StoreLocked
 
+_EACH = pl.QueryOptFlags(comm_subplan_elim=False)
+"""Ranges of rows are read one by one: Polars would take what they have in common, the whole file, once for all."""
 _NEAR = 2048
 """Rows that are no further apart are read in one go."""
 _MOST_SLICED = 128
@@ -32,8 +34,10 @@ def opened(snapshot: Snapshot, segment: Segment) -> ds.Dataset:
     """Open a segment that is sealed, for Arrow to read; QueryFailed if that cannot be done."""
     try:
         return snapshot.dataset(segment)
-    except (StoreLocked, OSError, pa.ArrowException) as error:
+    except StoreLocked as error:
         raise QueryFailed(f"{segment.file} cannot be read: {error}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(segment, str(error)) from error
 
 
 def events_at(snapshot: Snapshot, segment: Segment, some: Some, columns: Collection[str]) -> pa.Table:
@@ -45,7 +49,7 @@ def events_at(snapshot: Snapshot, segment: Segment, some: Some, columns: Collect
     with _reading(segment):
         read = _read(snapshot, segment, some, ["seq", *lacking])
     if some.held is not None and read.num_rows != len(some):
-        raise QueryFailed(f"{segment.file} lacks events that were found in it: try again")
+        raise SegmentUnreadable(f"{segment.file} lacks events that were found in it: try again", [segment.file])
     return pa.table({**{name: read[name] for name in read.column_names}, **known})
 
 
@@ -69,7 +73,7 @@ def matching(
             within = pl.col("time").cast(pl.Int64).is_between(span.start_ns, span.end_ns, closed="left")
             # in two steps: then only pages of messages are opened that hold events of that time
             every = every.filter(within).collect().lazy()
-        found = every.filter(condition).sort("seq").collect()
+        found = every.filter(condition).sort("seq").collect(optimizations=_EACH)
     table = found.to_arrow(compat_level=pl.CompatLevel.oldest())
     held = table.select(["time", "message"]) if table["message"].nbytes <= _MOST_HELD else table.select(["time"])
     return Some(found["seq"].to_numpy(), found["row"].cast(pl.Int64).to_numpy(), held)
@@ -81,7 +85,8 @@ def _read(snapshot: Snapshot, segment: Segment, some: Some, columns: Sequence[st
     runs = [] if segment.key else _runs(_rows(snapshot, segment, some))
     if 0 < len(runs) * len(columns) <= _MOST_SLICED:
         lazy = pl.concat([lazy.slice(first, end - first) for first, end in runs])
-    return lazy.filter(_is_among(some.seqs)).sort("seq").collect().to_arrow(compat_level=pl.CompatLevel.oldest())
+    read = lazy.filter(_is_among(some.seqs)).sort("seq").collect(optimizations=_EACH)
+    return read.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _rows(snapshot: Snapshot, segment: Segment, some: Some) -> Places:
@@ -129,4 +134,8 @@ def _reading(segment: Segment) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise QueryFailed(f"{segment.file} cannot be read: try again, then `standpipe store verify`") from error
+        raise _unreadable(segment, "try again, then `standpipe store verify`") from error
+
+
+def _unreadable(segment: Segment, why: str) -> SegmentUnreadable:
+    return SegmentUnreadable(f"{segment.file} cannot be read: {why}", [segment.file])

@@ -112,9 +112,8 @@ class Run:
         """Choose the events of these segments whose text may match; `total` rows at most are looked at in this way."""
         whole: list[Segment] = []
         partial: list[tuple[Segment, Some]] = []
-        for segment in segments:
-            self._watch.check()
-            found = self._scanner.segment(self._snapshot, segment, sought, span)
+        each = self._scanner.segments(self._snapshot, segments, sought, span, self._watch.check)
+        for segment, found in zip(segments, each, strict=True):
             self._found[segment] = found
             if found is None:
                 whole.append(segment)
@@ -130,6 +129,7 @@ class Run:
         for segment in segments:
             if segment not in self._looked_into:
                 self._looked_into.add(segment)
+                self._watch.files.add(segment.file)
                 self._watch.advance(segment.rows, total)
 
     def _hot(self, columns: Iterable[str], sought: Sought) -> pa.Table | None:

@@ -9,7 +9,10 @@ are sought, the index of a segment says which rows need be looked at.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
@@ -27,6 +30,7 @@ _FEW = 8
 _PART = 4
 """A span that has less of a segment's time than one part of so many is looked at alone."""
 _MOST_RANGES = 64
+_LOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,23 @@ class Scanner:
     def __init__(self, remembered_bytes: int, indexes: Indexes) -> None:
         self.found = Found(remembered_bytes)
         self.indexes = indexes
-        self._lock = threading.Lock()  # Polars takes all cores for one, and whoever asks the same waits for the answer
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]  # whoever asks the same waits for the answer
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scan")
+
+    def segments(
+        self, snapshot: Snapshot, segments: Iterable[Segment], sought: Sought, span: Span, check: Callable[[], None]
+    ) -> Iterator[Some | None]:
+        """Look into several as `segment` does, some at once. What `check`, called before each, raises ends this."""
+
+        def look(segment: Segment) -> Some | None:
+            check()
+            return self.segment(snapshot, segment, sought, span)
+
+        return self._pool.map(look, segments) if sought else map(look, segments)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.shutdown()
 
     def segment(self, snapshot: Snapshot, segment: Segment, sought: Sought, span: Span) -> Some | None:
         """Return those events that may match within the span, and maybe others without.
@@ -59,7 +79,7 @@ class Scanner:
         if condition is None:
             return None
         key = (segment.checksum, sought.patterns)
-        with self._lock:
+        with self._locks[hash(key) % _LOCKS]:
             try:
                 return self.found.get(key)
             except KeyError:

@@ -64,10 +64,9 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
         parts += [
             select.where(exp.column("seq").isin(query=seqs)) for select in _selects(source, segments, names, connection)
         ]
-    for number, table in enumerate(tables):
-        if table.num_rows:
-            connection.register(f"{_HELD}_{number}", table)
-            parts.append(_select(names, table.column_names).from_(f"{_HELD}_{number}"))
+    for number, table in enumerate(_together(tables)):
+        connection.register(f"{_HELD}_{number}", table)
+        parts.append(_select(names, table.column_names).from_(f"{_HELD}_{number}"))
     if not parts:
         parts.append(_select(names, ()).where(exp.false()))
     union = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False, copy=False)
@@ -79,6 +78,15 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
     connection.execute(view.sql(dialect="duckdb", copy=False))
+
+
+def _together(tables: Iterable[pa.Table]) -> list[pa.Table]:
+    """Put those that have the same columns behind one another: each table that a query reads costs a millisecond."""
+    alike: dict[str, list[pa.Table]] = {}
+    for table in tables:
+        if table.num_rows:
+            alike.setdefault(str(table.schema.remove_metadata()), []).append(table)
+    return [pa.concat_tables(some) for some in alike.values()]
 
 
 def hot_table(snapshot: Snapshot, columns: Collection[str]) -> pa.Table | None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from event_store.engine.errors import QueryCancelled, QueryFailed, QueryRefused, QueryTimeout, QueryTooLarge
+from event_store.engine.errors import QueryCancelled, QueryRefused, QueryTimeout, QueryTooLarge, SegmentUnreadable
 
 _POLL_S = 0.02
 _PROGRESS_POLLS = 5
 _USERS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.PermissionException)
+_DAMAGE = (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException, duckdb.FatalException)
+"""What it says of a file that is not what was written; or an error of no kind, such as "Out of buffer"."""
 _VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
 
@@ -50,6 +52,8 @@ class Watch:
     progress: Callable[[Progress], None] | None
     cancel: threading.Event | None
     rows_scanned: int = 0
+    files: set[str] = field(default_factory=set)
+    """Of the segments that are looked into: where one of them is damaged, DuckDB does not always say which."""
     _ends: float = 0.0
     _share: float = 0.0
     _why: Exception | None = None
@@ -88,12 +92,15 @@ class Watch:
         if isinstance(error, duckdb.OutOfMemoryException):
             return QueryTooLarge("the query needs more memory than there is: shorten its time range or group by less")
         if ".parquet" in said:
-            return QueryFailed(f"a segment cannot be read: try again, then `standpipe store verify`: {said}")
+            named = [file for file in self.files if file in said]
+            why = f"a segment cannot be read: try again, then `standpipe store verify`: {said}"
+            return SegmentUnreadable(why, named)
         if isinstance(error, _USERS):
             return QueryRefused(str(error).strip())
         if isinstance(error, _VALUES):
             return QueryRefused(said)
-        return QueryFailed(f"the query failed: {said}")
+        is_damage = type(error) is duckdb.Error or isinstance(error, _DAMAGE)
+        return SegmentUnreadable(f"the query failed: {said}", self.files if is_damage else ())
 
     def _run(self) -> None:
         polls = 0

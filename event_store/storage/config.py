@@ -47,8 +47,8 @@ class StorageSettings(Section):
     compact_after_s: Annotated[float, Field(ge=0)] = 600.0
     """How long after its end an hour counts as over: then what there is of it is joined, however little."""
 
-    compact_zstd_level: Annotated[int, Field(ge=1, le=22)] = 3
-    """How hard a sorted segment is compressed."""
+    compact_zstd_level: Annotated[int, Field(ge=1, le=22)] = 1
+    """How hard a sorted segment is compressed: 6 takes 7 % less room than 1 and twice the time, 3 no less room."""
 
     keep_days: PositiveFloat | None = None
     """How old an event may become; none: it is kept until something else says that it goes."""
@@ -61,6 +61,9 @@ class StorageSettings(Section):
 
     remove_after_s: Annotated[float, Field(ge=0)] = 120.0
     """How long the file of a segment that was joined or went stays, for other processes that read it."""
+
+    verify_bytes_per_s: Annotated[int, Field(ge=0)] = 20_000_000
+    """How fast segments are read again, each once a day, to find what the disk damaged; 0: they are not."""
 
     key_file: Path | None = None
     """Seals the events on disk (AES-256-GCM): a file of keys, 64 hex digits on a line each, for its owner alone (0600).

@@ -35,7 +35,7 @@ class Layout:
     """What a segment is to look like."""
 
     level: int = 0
-    """0: events in the order in which they came; 1: by source and time."""
+    """0: row groups in the order in which events came, by source and time within each; 1: all by source and time."""
     row_group_rows: int = 125_000
     zstd_level: int = 1
 
@@ -103,13 +103,15 @@ def _opening(secret: bytes | None) -> object:
 
 
 def _groups(table: pa.Table, layout: Layout) -> Iterator[pa.Table]:
-    """Split a table into row groups, so that little of it is in memory twice."""
-    if not layout.level:
-        yield table
-        return
-    places = _by_source(table)
-    for first in range(0, len(places), layout.row_group_rows):
-        group = table.take(pa.array(places[first : first + layout.row_group_rows]))
+    """Split a table into row groups, each in order of source and time, so that little of it is in memory twice."""
+    size = layout.row_group_rows
+    if layout.level:
+        places = _by_source(table)
+        groups = (table.take(pa.array(places[first : first + size])) for first in range(0, len(places), size))
+    else:
+        parts = (table.slice(first, size) for first in range(0, table.num_rows, size))
+        groups = (part.take(pa.array(_by_source(part))) for part in parts)
+    for group in groups:
         yield pa.table([_own_values(column) for column in group.columns], schema=table.schema)
 
 

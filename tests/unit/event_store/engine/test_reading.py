@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_store.engine.errors import QueryFailed
+from event_store.engine.errors import QueryFailed, SegmentUnreadable
 from event_store.engine.found import Some
 from event_store.engine.reading import events_at, matching
 from event_store.query.syntax import Span
@@ -71,8 +71,9 @@ def test_what_is_known_is_not_read_again(snapshot: Snapshot) -> None:
     assert read(snapshot, some) == expected(some.seqs.tolist())
     gone = Snapshot(snapshot.folder, 1, (replace(segment, file="gone.parquet"),), (), snapshot.keys)
     assert [row["message"] for row in read(gone, some, {"message"})] == some.held["message"].to_pylist()
-    with pytest.raises(QueryFailed, match=r"gone\.parquet cannot be read"):
+    with pytest.raises(SegmentUnreadable, match=r"gone\.parquet cannot be read") as failed:
         read(gone, some, {"source_id"})
+    assert failed.value.files == {"gone.parquet"}
 
 
 def test_finds_all_or_looks_where_it_is_told(snapshot: Snapshot) -> None:

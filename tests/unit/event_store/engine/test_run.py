@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from event_store.engine import Engine, QueryFailed
+from event_store.engine import Engine, SegmentUnreadable
 from event_store.model import RAW_MESSAGE
 from event_store.query.writing import format_query
 from event_store.storage import Snapshot, Store
@@ -69,8 +69,9 @@ def test_a_segment_that_is_damaged_is_said_to_be(tmp_path: Path, text: str, kept
         file.truncate(kept_bytes)
     engine = Engine(tmp_path, threads=1)
 
-    with pytest.raises(QueryFailed, match="cannot be read: try again, then `standpipe store verify`"):
+    with pytest.raises(SegmentUnreadable, match="cannot be read: try again, then `standpipe store verify`") as failed:
         engine.run(snapshot, asked(text))
+    assert failed.value.files == {snapshot.segments[0].file}
     engine.close()
 
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from event_store.engine.errors import QueryCancelled, QueryFailed, QueryRefused, QueryTimeout, QueryTooLarge
+from event_store.engine.errors import (
+    QueryCancelled,
+    QueryFailed,
+    QueryRefused,
+    QueryTimeout,
+    QueryTooLarge,
+    SegmentUnreadable,
+)
 from event_store.engine.watch import Limits, Progress, watched
 
 ENDLESS = "SELECT count(*) FROM range(1000000000000000)"
@@ -66,6 +73,23 @@ def test_errors_become_ours(raised: Exception, expected: type[Exception]) -> Non
     with duckdb.connect() as connection, pytest.raises(expected), watched(Limits(), None, None) as watch:
         with watch.interrupting(connection):
             raise raised
+
+
+@pytest.mark.parametrize(
+    ("raised", "suspected"),
+    [
+        (duckdb.InvalidInputException('Failed to read file "/data/b.parquet": no magic bytes'), {"b.parquet"}),
+        (duckdb.IOException("no such file"), {"a.parquet", "b.parquet"}),
+        (duckdb.Error("Out of buffer"), {"a.parquet", "b.parquet"}),
+        (duckdb.NotImplementedException("no such cast"), set()),
+    ],
+)
+def test_an_error_says_which_segments_may_be_damaged(raised: Exception, suspected: set[str]) -> None:
+    with duckdb.connect() as connection, pytest.raises(SegmentUnreadable) as failed:
+        with watched(Limits(), None, None) as watch, watch.interrupting(connection):
+            watch.files |= {"a.parquet", "b.parquet"}
+            raise raised
+    assert failed.value.files == suspected
 
 
 def test_no_thread_stays_behind() -> None:

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +28,24 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, level: int, secret: b
     assert written.bytes == path.stat().st_size
     assert path.read_bytes()[-4:] == parquet.MAGICS[secret is not None]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_row_groups_are_by_source_and_fresh_ones_follow_each_other_in_time(tmp_path: Path, level: int) -> None:
+    table = table_of([numbered(events(range(30), source_id=[*"cab"] * 10), 0)])
+    seen: list[pa.Table] = []
+
+    parquet.write_table(tmp_path / "file", table, Layout(level=level, row_group_rows=12), None, seen.append)
+
+    groups = list(parquet.row_groups(tmp_path / "file", None))
+    assert [group.num_rows for group in groups] == [12, 12, 6]
+    assert pa.concat_tables(groups)["seq"].to_pylist() == pa.concat_tables(seen)["seq"].to_pylist()
+    for group in groups:
+        rows = list(zip(group["source_id"].to_pylist(), group["seq"].to_pylist(), strict=True))
+        assert rows == sorted(rows)
+    ends = [pc.min_max(group["seq"]).as_py() for group in groups]
+    in_time = [first["max"] < second["min"] for first, second in pairwise(ends)]
+    assert in_time == [level == 0] * 2
 
 
 @pytest.mark.parametrize("wrong", [None, b"t" * 32])
