@@ -9,7 +9,7 @@ from event_store.storage import parquet
 from event_store.storage.parquet import Layout
 from event_store.storage.schema import numbered
 from event_store.storage.segments import table_of
-from tests.unit.event_store.storage.events import events
+from tests.unit.event_store.storage.events import batch_of, events
 
 SECRET = b"s" * 32
 TABLE = table_of([numbered(events(range(30), t_id=[f"{number:09}" for number in range(30)]), 0)])
@@ -32,7 +32,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, level: int, secret: b
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_row_groups_are_by_source_and_fresh_ones_follow_each_other_in_time(tmp_path: Path, level: int) -> None:
-    table = table_of([numbered(events(range(30), source_id=[*"cab"] * 10), 0)])
+    table = table_of([numbered(batch_of(time=range(30), source_id=[*"cab"] * 10, message=["x"] * 30), 0)])
     seen: list[pa.Table] = []
 
     parquet.write_table(tmp_path / "file", table, Layout(level=level, row_group_rows=12), None, seen.append)
