@@ -63,9 +63,9 @@ def read(path: Path, events: int | None = None) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def text_bytes(path: Path) -> int:
-    """How much text the messages of a file are."""
-    return sum(batch.column("message").nbytes for batch in read(path))
+def text_bytes(path: Path, events: int | None = None) -> int:
+    """How much text the messages of a file are, or of its first events."""
+    return sum(batch.column("message").nbytes for batch in read(path, events))
 
 
 def written(events: Path, folder: Path, *flags: str) -> Mapping[str, Any]:

