@@ -61,8 +61,12 @@ def expose(metrics: Metrics, parts: Parts) -> None:
     )
     metrics.counter(f"{_ROOM}_appends_total", "Times that the disk was forced.", lambda: written.appends)
     metrics.counter(f"{_ROOM}_append_seconds_total", "How long it took, from bytes to disk.", lambda: written.append_s)
-    metrics.counter(f"{_ROOM}_appends_refused_total", "Tries that found the disk full.", lambda: written.full)
-    metrics.gauge(f"{_ROOM}_full", "1 while the disk takes no more, else 0.", lambda: float(bool(parts.troubles)))
+    metrics.counter(
+        f"{_ROOM}_appends_refused_total", "Tries that found no room on disk, or no memory.", lambda: written.full
+    )
+    metrics.gauge(
+        f"{_ROOM}_full", "1 while there is no room on disk, or no memory, else 0.", lambda: float(bool(parts.troubles))
+    )
     metrics.counter(f"{_ROOM}_doppler_connects_total", "Streams opened at Dopplers.", lambda: dopplers.connects)
     metrics.counter(f"{_ROOM}_doppler_disconnects_total", "Streams at Dopplers ended.", lambda: dopplers.disconnects)
     _expose_disk(metrics, parts.upkeep)
@@ -75,13 +79,20 @@ def _expose_disk(metrics: Metrics, upkeep: Upkeep) -> None:
     metrics.gauge(f"{_ROOM}_hot_bytes", "Memory that those take.", lambda: upkeep.seen.hot_bytes)
     metrics.gauge(f"{_ROOM}_wal_bytes", "Bytes of the log on disk.", lambda: upkeep.seen.wal_bytes)
     metrics.gauge(f"{_ROOM}_segments", "Segments on disk.", lambda: upkeep.seen.segments)
-    metrics.gauge(f"{_ROOM}_segment_bytes", "Bytes of the segments on disk.", lambda: upkeep.seen.segment_bytes)
+    metrics.gauge(f"{_ROOM}_segment_bytes", "Their bytes.", lambda: upkeep.seen.segment_bytes)
+    metrics.gauge(f"{_ROOM}_index_bytes", "Bytes of the indexes beside them.", lambda: upkeep.seen.index_bytes)
     metrics.gauge(f"{_ROOM}_set_aside", "Damaged things that were set aside.", lambda: upkeep.seen.set_aside)
     metrics.gauge(f"{_ROOM}_recovery_s", "How long opening the store took.", lambda: upkeep.seen.recovery_s)
     metrics.counter(f"{_ROOM}_flushes_total", "Times that memory became segments.", lambda: upkeep.flushes)
     metrics.counter(f"{_ROOM}_flush_seconds_total", "How long those took.", lambda: upkeep.flush_s)
     metrics.counter(f"{_ROOM}_compacted_total", "Segments that were joined with others.", lambda: upkeep.compacted)
     metrics.counter(f"{_ROOM}_compact_seconds_total", "How long that took.", lambda: upkeep.compact_s)
+    metrics.counter(
+        f"{_ROOM}_verified_bytes_total",
+        "Bytes on disk that were read again, to find what is damaged.",
+        lambda: upkeep.verified_bytes,
+    )
+    metrics.counter(f"{_ROOM}_verify_seconds_total", "Time of a processor that this took.", lambda: upkeep.verify_s)
     metrics.counter(
         f"{_ROOM}_events_expired_total",
         "Events that were kept no longer, since the store began.",

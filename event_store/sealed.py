@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from event_store.model import FIELD, TAG
-from event_store.storage import Segment, Snapshot, schema, segments
+from event_store.storage import Segment, SegmentDamaged, Snapshot, schema, verifying
 from event_store.storage.errors import StoreMissing
 from event_store.storage.manifest import load
-from event_store.storage.segments import SegmentDamaged
 
 _READ_AHEAD = 1  # row groups, and files: as much as two of them is in memory beside what was asked for
 
@@ -86,7 +85,7 @@ class Sealed:
     def _check(self, segment: Segment) -> None:
         """Read all of a segment, once: nobody elsewhere would see that a bit of it has turned over."""
         if segment.file not in self._sound:
-            segments.verify(self._folder, segment)
+            verifying.verify(self._folder, segment)
             self._sound.add(segment.file)
 
 

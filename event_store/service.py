@@ -50,7 +50,8 @@ async def serve(
     ):
         source = make_source(config, island, store.marks())
         http = Http(config, store) if config.http.enabled else None
-        writer, upkeep = Writer(http.heard if http else store, parse_fields=config.parse_fields), Upkeep(store)
+        writer = Writer(http.heard if http else store, parse_fields=config.parse_fields)
+        upkeep = Upkeep(store, config.storage.verify_bytes_per_s)
         gathering = make_gathering(config, island, source, writer)
         parts = Parts(source.intake, source.connections, gathering, writer, upkeep)
         metrics = Metrics()

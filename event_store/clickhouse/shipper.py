@@ -22,7 +22,7 @@ from event_store.clickhouse.config import ClickHouseSettings
 from event_store.clickhouse.progress import Progress, ProgressDamaged, ProgressFile
 from event_store.sealed import Sealed
 from event_store.storage import StoreDamaged, StoreLocked, StoreMissing
-from event_store.storage.segments import SegmentDamaged
+from event_store.storage.errors import SegmentDamaged
 
 log = structlog.get_logger(__name__)
 

@@ -50,7 +50,7 @@ class Answers:
     def prepare(self, route: str, given: Given, sources: Sources, now_ns: int) -> Work:
         """Read what is asked, or raise the `Refusal` of what makes no sense; running it gives the answer."""
         if route == "stats":
-            return self._in_thread(lambda _: _json(self._search.stats()))
+            return self._in_thread(lambda job: _json(self._search.stats(), job))
         if route == "sql":
             return self._in_thread(self._sql(given))
         query = query_of(given, now_ns, sources)
@@ -63,7 +63,7 @@ class Answers:
                 wanted, limit = field_of(given, "field"), whole(given, "limit", _FACETS, _MOST_FACETS)
                 return self._in_thread(self._facets(query, wanted, limit))
             case "fields":
-                return self._in_thread(lambda job: _json(fields_json(self._search.fields(query, job))))
+                return self._in_thread(lambda job: _json(fields_json(self._search.fields(query, job)), job))
             case _:
                 raise no_such_path()
 
@@ -92,13 +92,13 @@ class Answers:
         def work(job: Job) -> Answer:
             found = self._search.timeseries(query, step_ns, by, job)
             in_full = job.reads_everything
-            return _json(timeseries_json(found, query.span.end_ns, has_names=bool(by), in_full=in_full))
+            return _json(timeseries_json(found, query.span.end_ns, has_names=bool(by), in_full=in_full), job)
 
         return work
 
     def _facets(self, query: Query, wanted: str, limit: int) -> Callable[[Job], Answer]:
         def work(job: Job) -> Answer:
-            return _json(facets_json(self._search.facets(query, wanted, limit, job), in_full=job.reads_everything))
+            return _json(facets_json(self._search.facets(query, wanted, limit, job), in_full=job.reads_everything), job)
 
         return work
 
@@ -113,7 +113,7 @@ def _written(found: Result, format_: str, job: Job, span: Mapping[str, str] | No
     table = Table(
         table=found.table,
         are_events=found.is_events,
-        warnings=[warning for warning in found.warnings if is_told or not warning.startswith(_OF_ALL)],
+        warnings=[one for one in found.warnings if is_told or not one.startswith(_OF_ALL)] + job.warnings,
         span=span,
         stats=stats_json(found.stats, in_full=is_told),
     )
@@ -121,8 +121,8 @@ def _written(found: Result, format_: str, job: Job, span: Mapping[str, str] | No
     return Answer(body, type_, {} if type_ == JSON_TYPE else table.headers())
 
 
-def _json(value: Any) -> Answer:
-    return Answer(json_bytes(value))
+def _json(value: dict[str, Any], job: Job) -> Answer:
+    return Answer(json_bytes({**value, "warnings": job.warnings} if job.warnings else value))
 
 
 def _span(span: Span) -> dict[str, str]:

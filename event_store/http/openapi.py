@@ -28,6 +28,7 @@ def _of(name: str) -> dict[str, Any]:
 
 
 _NULLABLE = {"type": ["string", "null"]}
+_WARNINGS = {"warnings": _list(_TEXT)}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Error": _object(
         {
@@ -65,7 +66,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "times": _list(_INTEGER),
             "series": _list(_object({"name": _NULLABLE, "values": _list(_INTEGER)})),
             "stats": _of("Stats"),
-        }
+        },
+        _WARNINGS,
     ),
     "Facets": _object(
         {
@@ -75,7 +77,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "missing": _INTEGER,
             "total": _INTEGER,
             "stats": _of("Stats"),
-        }
+        },
+        _WARNINGS,
     ),
     "Fields": _object(
         {
@@ -89,7 +92,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                     }
                 )
             )
-        }
+        },
+        _WARNINGS,
     ),
     "StoreStats": _object(
         {

@@ -38,6 +38,8 @@ class Job:
     rows_scanned: int = 0
     reads_everything: bool = True
     """Whether whoever asks may read all there is: others are told nothing of what is not theirs."""
+    warnings: list[str] = field(default_factory=list)
+    """What whoever asks should know of the answer, beside what stands in it."""
     cancel: threading.Event = field(default_factory=threading.Event)
     """Set when nobody wants the answer any more."""
 

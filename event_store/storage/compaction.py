@@ -76,7 +76,7 @@ def _is_ripe(job: Sequence[Segment], most_rows: int, *, over: bool) -> bool:
 def carry_out(
     folder: Path, job: Job, layout: Layout, keys: Keyring | None, kept: Callable[[pa.Table], pa.Table]
 ) -> list[Segment]:
-    """Write what is `kept` of the events of a job as sorted segments; SegmentDamaged as `Segments.verify`.
+    """Write what is `kept` of the events of a job as sorted segments; SegmentDamaged if one cannot be read.
 
     OSError and whatever Arrow raises leave nothing.
     """

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from event_store.storage.errors import StoreLocked
+from event_store.storage.manifest import Segment
 
 _KEY_BYTES = 32
 _ID_BYTES = 8
@@ -72,6 +73,15 @@ class Keyring:
         if found is None:
             raise StoreLocked(f"{file} is sealed with another key, {key}: the key file has {self}")
         return _derived(found.secret, b"segment " + file.encode())
+
+
+def secret_of(segment: Segment, keys: Keyring | None) -> bytes | None:
+    """Return what a segment is sealed with, if it is; StoreLocked, naming it, if the key is missing."""
+    if not segment.key:
+        return None
+    if keys is None:
+        raise StoreLocked(f"{segment.file} is sealed with the key {segment.key}, and there is no key file")
+    return keys.of_file(segment.file, segment.key)
 
 
 def seal_file(secret: bytes, plain: bytes) -> bytes:

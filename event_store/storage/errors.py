@@ -1,6 +1,10 @@
 """Why a store cannot be had, or cannot take more: each is named by what the caller can do."""
 
 
+class SegmentDamaged(Exception):
+    """A file of events is not what was written: what about it. The rest of the store serves without it."""
+
+
 class StoreBusy(Exception):
     """Another process writes to this folder: stop it first, or give each a folder of its own."""
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from event_store.storage import segments
-from event_store.storage.crypto import Keyring, read_keys
-from event_store.storage.errors import StoreLocked, StoreMissing
+from event_store.storage import verifying
+from event_store.storage.crypto import Keyring, read_keys, secret_of
+from event_store.storage.errors import SegmentDamaged, StoreLocked, StoreMissing
 from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
 from event_store.storage.manifest import NAME, Manifest, Segment, load
@@ -96,7 +96,7 @@ class Reader:
         if manifest is None:
             raise StoreMissing(f"there is no store in {self.folder}")
         for segment in manifest.segments:
-            segments.secret_of(segment, self._keys)
+            secret_of(segment, self._keys)
         known = set(self._sound)
         self._unindexed = {one: damage for one, damage in self._unindexed.items() if one in manifest.segments}
         self._damages = {}
@@ -107,8 +107,8 @@ class Reader:
 
     def _is_sound(self, segment: Segment) -> bool:
         try:
-            segments.look(self.folder, segment)
-        except segments.SegmentDamaged as error:
+            verifying.look(self.folder, segment)
+        except SegmentDamaged as error:
             self._damages[segment.file] = Damage(segment.file, str(error), segment.rows)
             return False
         return True

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import structlog
 
-from event_store.storage import segments
-from event_store.storage.crypto import Keyring
-from event_store.storage.errors import StoreDamaged, StoreLocked
+from event_store.storage import segments, verifying
+from event_store.storage.crypto import Keyring, secret_of
+from event_store.storage.errors import SegmentDamaged, StoreDamaged, StoreLocked
 from event_store.storage.frames import FrameDamaged, unpack
 from event_store.storage.hot import HotBuffer
 from event_store.storage.manifest import NAME, Manifest, Segment, load, save
@@ -66,8 +66,8 @@ class Recovered:
         bad: list[Segment] = []
         for segment in self.manifest.segments:
             try:
-                segments.look(self.folder, segment)
-            except segments.SegmentDamaged as error:
+                verifying.look(self.folder, segment)
+            except SegmentDamaged as error:
                 self.damages.append(keep_segment(self.folder, segment, str(error)))
                 bad.append(segment)
         if bad:
@@ -121,7 +121,7 @@ def recover(folder: Path, keys: Keyring | None) -> Recovered:
         manifest = Manifest.new()
         save(folder, manifest)
     for segment in manifest.segments:
-        segments.secret_of(segment, keys)
+        secret_of(segment, keys)
     recovered = Recovered(folder, manifest, keys)
     recovered.read_log()
     recovered.look_at_segments()

@@ -7,12 +7,9 @@ count.
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,15 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from xxhash import xxh3_64
 
 from event_store.model import FIXED, RAW_MESSAGE
-from event_store.storage import index, parquet, schema
-from event_store.storage.crypto import Keyring, open_file, seal_file
-from event_store.storage.errors import StoreLocked
-from event_store.storage.index import Index, Indexing
+from event_store.storage import index_files, parquet, schema
+from event_store.storage.crypto import Keyring, secret_of
+from event_store.storage.errors import SegmentDamaged
+from event_store.storage.index import SUFFIX, Indexing
 from event_store.storage.manifest import Segment
-from event_store.storage.parquet import Layout, Written
+from event_store.storage.parquet import Layout
 from plumbing.private_files import sync_directory
 
 FOLDER = "segments"
@@ -39,13 +35,7 @@ MOST_HOURS = 8
 """As many segments at most are made of one flush, however far its times lie apart."""
 
 _HOUR_NS = 3_600_000_000_000
-_READ_BYTES = 1 << 20
-_SUFFIXES = (".parquet", index.SUFFIX)
-_DAMAGE = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EINVAL)
-
-
-class SegmentDamaged(Exception):
-    """A file is not what was written: what about it."""
+_SUFFIXES = (".parquet", SUFFIX)
 
 
 def table_of(batches: Sequence[pa.RecordBatch]) -> pa.Table:
@@ -98,11 +88,11 @@ def write(folder: Path, table: pa.Table, layout: Layout, keys: Keyring | None = 
     indexing = Indexing(layout.row_group_rows)
     try:
         written = parquet.write_table(draft, table, layout, keys.of_file(name, key) if keys else None, indexing.add)
-        beside = _write_index(path.with_suffix(index.SUFFIX), indexing, folder, key, keys)
+        beside = index_files.write(folder, path.with_suffix(SUFFIX), indexing, key, keys)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
-        path.with_suffix(index.SUFFIX).unlink(missing_ok=True)
+        path.with_suffix(SUFFIX).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
     sources = frozenset(pc.unique(table["source_id"]).drop_null().to_pylist())
@@ -131,67 +121,6 @@ def remove(folder: Path, segment: Segment) -> None:
             (folder / file).unlink()
 
 
-def indexed(folder: Path, segment: Segment, keys: Keyring | None, proceed: Callable[[], None]) -> Segment:
-    """Make the index of a segment anew, in the place of the one there was, if any; SegmentDamaged, OSError.
-
-    `proceed` is called before each part: what it raises ends this, and leaves the index there was.
-    """
-    indexing = Indexing(segment.rows)
-    try:
-        for group in parquet.row_groups(folder / segment.file, secret_of(segment, keys)):
-            proceed()
-            indexing.add(group)
-    except pa.ArrowException as error:
-        raise SegmentDamaged(f"it cannot be read: {error}") from error
-    written = _write_index(folder / segment.index_file, indexing, folder, segment.key, keys)
-    sync_directory((folder / segment.file).parent)
-    return replace(segment, index_bytes=written.bytes, index_checksum=written.checksum)
-
-
-def read_index(folder: Path, segment: Segment, keys: Keyring | None) -> Index | None:
-    """Read what lies beside a segment; None if there is none. Errors as `verify`, and StoreLocked without its key."""
-    if not segment.index_bytes:
-        return None
-    secret_of(segment, keys)
-    content = _index_content(folder, segment)
-    try:
-        if segment.key and keys is not None:
-            content = open_file(keys.of_file(segment.index_file, segment.key), content)
-        return index.parse(content)
-    except ValueError as error:
-        raise SegmentDamaged(str(error)) from error
-
-
-def verify_index(folder: Path, segment: Segment) -> None:
-    """Raise SegmentDamaged unless what lies beside a segment is there, if it is to be, as it was written."""
-    if segment.index_bytes:
-        _index_content(folder, segment)
-
-
-def _index_content(folder: Path, segment: Segment) -> bytes:
-    try:
-        content = (folder / segment.index_file).read_bytes()
-    except OSError as error:
-        raise _told(error) from error
-    if xxh3_64(content).hexdigest() != segment.index_checksum:
-        raise SegmentDamaged("its checksum is wrong")
-    return content
-
-
-def _write_index(path: Path, indexing: Indexing, folder: Path, key: str, keys: Keyring | None) -> Written:
-    content = indexing.form()
-    if key and keys is not None:
-        content = seal_file(keys.of_file(path.relative_to(folder).as_posix(), key), content)
-    draft = path.with_name(f".{path.name}")
-    try:
-        written = parquet.write_bytes(draft, content)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    return written
-
-
 def read(
     folder: Path,
     segment: Segment,
@@ -210,66 +139,6 @@ def read(
 def dataset(folder: Path, segment: Segment, keys: Keyring | None) -> ds.Dataset:
     """Open a segment to be read as need be; StoreLocked without its key, OSError or ArrowException if damaged."""
     return parquet.dataset(folder / segment.file, secret_of(segment, keys))
-
-
-def secret_of(segment: Segment, keys: Keyring | None) -> bytes | None:
-    """Return what a segment is sealed with, if it is; StoreLocked, naming it, if the key is missing."""
-    if not segment.key:
-        return None
-    if keys is None:
-        raise StoreLocked(f"{segment.file} is sealed with the key {segment.key}, and there is no key file")
-    return keys.of_file(segment.file, segment.key)
-
-
-def look(folder: Path, segment: Segment) -> None:
-    """Raise SegmentDamaged if a glance shows that the file is not what was written: its size, its ends.
-
-    OSError, here and in `verify`, says that nobody can tell now.
-    """
-    try:
-        with open(folder / segment.file, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != segment.bytes:
-                raise SegmentDamaged(f"it has {size} bytes, and had {segment.bytes}")
-            file.seek(-8, os.SEEK_END)
-            length, magic = file.read(4), file.read(4)
-    except OSError as error:
-        raise _told(error) from error
-    if magic not in parquet.MAGICS or int.from_bytes(length, "little") > size:
-        raise SegmentDamaged("its end is none of a segment")
-
-
-def _told(error: OSError) -> Exception:
-    """Return what is to be raised: a fault that is not the file's, as when too many are open, is no damage."""
-    return SegmentDamaged(f"it cannot be read: {error.strerror}") if error.errno in _DAMAGE else error
-
-
-def verify(folder: Path, segment: Segment) -> None:
-    """Raise SegmentDamaged unless each byte of the file is as it was written."""
-    look(folder, segment)
-    checksum = xxh3_64()
-    try:
-        with open(folder / segment.file, "rb") as file:
-            while part := file.read(_READ_BYTES):
-                checksum.update(part)
-    except OSError as error:
-        raise _told(error) from error
-    if checksum.hexdigest() != segment.checksum:
-        raise SegmentDamaged("its checksum is wrong")
-
-
-def verify_all(folder: Path, segments: Iterable[Segment]) -> tuple[dict[Segment, str], dict[Segment, str]]:
-    """Read all there is: (what is wrong with which segment, and with the index of which that is sound itself)."""
-    bad: dict[Segment, str] = {}
-    without: dict[Segment, str] = {}
-    for segment in segments:
-        for look_at, found in ((verify, bad), (verify_index, without)):
-            try:
-                look_at(folder, segment)
-            except SegmentDamaged as error:
-                found[segment] = str(error)
-                break
-    return bad, without
 
 
 def strays(folder: Path, segments: Sequence[Segment]) -> list[Path]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from event_store.storage import segments
+from event_store.storage import index_files, segments
 from event_store.storage.crypto import Keyring
+from event_store.storage.errors import SegmentDamaged
 from event_store.storage.index import Index
 from event_store.storage.manifest import Gone, Segment
 from event_store.storage.quarantine import Damage
@@ -63,8 +64,8 @@ class Snapshot:
     def index(self, segment: Segment) -> Index | None:
         """Read what lies beside a segment; None if there is nothing, or it is damaged or gone. StoreLocked."""
         try:
-            return segments.read_index(self.folder, segment, self.keys)
-        except segments.SegmentDamaged as error:
+            return index_files.read(self.folder, segment, self.keys)
+        except SegmentDamaged as error:
             self.report(segment, str(error))
         except OSError:  # nobody can tell now, as when too many files are open
             pass

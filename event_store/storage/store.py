@@ -14,53 +14,35 @@ import fcntl
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
 
 from event_store.storage import quarantine, segments
+from event_store.storage.checks import Checks
 from event_store.storage.config import StorageSettings
 from event_store.storage.crypto import read_keys
 from event_store.storage.errors import StoreBusy, StoreClosed, StoreDamaged, StoreFull
-from event_store.storage.frames import pack
+from event_store.storage.journal import Journal
 from event_store.storage.manifest import Gone, Segment, load, save
 from event_store.storage.parquet import Layout
 from event_store.storage.quarantine import Damage
-from event_store.storage.recovery import WAL, Recovered, recover
+from event_store.storage.recovery import Recovered, recover
 from event_store.storage.removal import Removal
-from event_store.storage.schema import check, merged, numbered
+from event_store.storage.schema import check
 from event_store.storage.snapshot import Snapshot, StoreStats
 from event_store.storage.tending import Tending
-from event_store.storage.wal import Wal
 from plumbing.private_files import PRIVATE, sync_directory
-from plumbing.spool import Frame
 
 _LOCK = "LOCK"
-
-
-@dataclass(slots=True)
-class _Append:
-    """One append on its way to disk."""
-
-    batch: pa.RecordBatch
-    frame: Frame
-    marks: tuple[bytes, ...]
-    """Those of the frame, where they may be sealed."""
-    end: int = -1
-    error: Exception | None = None
-
-    @property
-    def is_done(self) -> bool:
-        return self.end >= 0 or self.error is not None
+_MOST_PAUSE_S = 10e-6
+"""For each event of an append, when two flushes wait, nearly: then 100,000 a second come in, and far more go out."""
 
 
 class Store:
-    """The writer of one folder. Appends that come at the same time from several threads are forced to disk together."""
+    """The writer of one folder."""
 
     def __init__(
         self,
@@ -78,20 +60,15 @@ class Store:
         self._folder_lock = lock
         self._keys = recovered.keys
         self._manifest = recovered.manifest
-        self._hot = recovered.hot
-        self._next_seq = recovered.next_seq
         self._damages = recovered.damages
         self._unindexed: dict[Segment, Damage] = {}
-        self._marks = deque(recovered.marks)
-        self._marks_bytes = sum(map(len, self._marks))
-        self._wal = Wal(self.folder / WAL, self._manifest.id)
-        self._oldest = clock() if self._hot.rows else None
-        self._waiting: deque[_Append] = deque()
-        self._writing = threading.Lock()  # the log, and what is in memory
+        self._journal = Journal(recovered, settings.remembered_bytes, clock)
+        self._writing = self._journal.lock  # of the manifest, too, for whoever reads it
         self._changing = threading.Lock()  # the manifest; taken before the other
         self._compacting = threading.Lock()  # taken before both
         self._removal = Removal(self.folder, settings.remove_after_s, clock)
         self._tending = Tending(self.folder, settings, self._keys, self)
+        self.checks = Checks(self, self._manifest.segments, clock, self._tending.stop)
         self._closed = False
 
     @classmethod
@@ -129,49 +106,45 @@ class Store:
 
         Returns the place (`seq`) behind the last of them. All of them are kept or, after an error, none: StoreFull if
         the disk does not take them, or memory; StoreClosed after `close`; ValueError, naming the column, if a batch is
-        none that can be kept, or if they are too many for one frame of the log (64 MiB, compressed).
+        none that can be kept, or if they are too many for one frame of the log (64 MiB, 1 GiB before it is compressed).
+        Where flushes do not keep up, appends take longer, the more so the more waits.
         """
         for batch in batches:
             check(batch)
         batches = [batch for batch in batches if batch.num_rows]
         if not batches:
-            return self._next_seq
-        if self._is_over(2):
+            return self._journal.next_seq
+        if self._fill >= 2:
             self._make_room()
-        known = (marks,) if marks else ()
+        elif self._fill > 1:  # sooner a little late each than one of them, in the end, as late as a flush takes
+            time.sleep((self._fill - 1) ** 2 * _MOST_PAUSE_S * sum(batch.num_rows for batch in batches))
         try:
-            batch = merged(batches)
-            work = _Append(batch, pack(batch, known, self._keys), known)
-        except MemoryError as error:
+            return self._journal.append(batches, marks)
+        except (OSError, MemoryError) as error:
             raise self._full(error) from error
-        self._waiting.append(work)
-        with self._writing:
-            if not work.is_done:
-                self._commit()
-        if work.error is not None:
-            raise self._full(work.error) if isinstance(work.error, (OSError, MemoryError)) else work.error
-        return work.end
 
     def marks(self) -> tuple[bytes, ...]:
         """Return the marks of the appends that came last, those before a restart included, the latest last."""
         with self._writing:
-            return tuple(self._marks)
+            return self._journal.marks
 
     def flush_due(self) -> bool:
         """Whether so much waits in memory, or so long, that it should be flushed."""
-        oldest = self._oldest
-        return self._is_over(1) or (oldest is not None and self._clock() - oldest >= self._settings.flush_s)
+        oldest = self._journal.oldest
+        return self._fill >= 1 or (oldest is not None and self._clock() - oldest >= self._settings.flush_s)
 
     def flush(self) -> None:
-        """Make segments of what is in memory; StoreFull if the disk does not take them: then it stays where it is."""
+        """Make segments of what is in memory; StoreFull if the disk does not take them: then it stays where it is.
+
+        StoreClosed after `close`.
+        """
         with self._changing:
+            self._check_open()
             try:
                 with self._writing:
-                    batches, boundary = self._hot.batches, self._next_seq
-                    if not batches:
-                        return
-                    if not self._wal.begins_at(boundary):  # as it does after a flush that failed
-                        self._rotate()
+                    batches, boundary = self._journal.begin_flush()
+                if not batches:
+                    return
                 made = segments.write_all(self.folder, batches, self._layout, self._keys)
                 manifest = self._manifest.changed(add=made, flushed=boundary)
                 with self._undone(made):
@@ -182,10 +155,8 @@ class Store:
                 raise StoreFull(f"cannot make segments of the store in {self.folder}: {error!r}") from error
             with self._writing:
                 self._manifest = manifest
-                self._hot.drop(boundary)
-                self._oldest = self._clock() if self._hot.rows else None
-            with suppress(OSError):  # the next flush, or the next start, removes them
-                self._wal.remove(boundary)
+                self._journal.end_flush(boundary)
+            self._journal.shorten(boundary)
 
     def compact(self, now_ns: int | None = None, *, everything: bool = False) -> int:
         """Let go of what is kept no longer, and join segments of an hour, sorted; returns how many went into others.
@@ -242,20 +213,25 @@ class Store:
                 self.folder,
                 manifest.version,
                 manifest.segments,
-                self._hot.batches,
+                self._journal.hot.batches,
                 self._keys,
                 manifest,
-                self._note_index,
+                self.note_index,
             )
 
     def verify(self) -> tuple[Damage, ...]:
         """Read every segment and set aside those that are not what was written; the rest serves. Takes its time.
 
-        One whose index is damaged serves without it until `compact` has made it anew.
+        One whose index is damaged serves without it until `compact` has made it anew. `checks` does it bit by bit.
         """
-        bad, without = segments.verify_all(self.folder, self.snapshot().segments)
-        noted = [self._note_index(segment, what) for segment, what in without.items()]
-        return (*(self.set_aside(bad) if bad else ()), *(damage for damage in noted if damage is not None))
+        snapshot = self.snapshot()  # its files stay
+        return self.checks.all(snapshot.segments)
+
+    @property
+    def damages(self) -> tuple[Damage, ...]:
+        """What was found damaged since this store was opened."""
+        with self._writing:
+            return tuple(self._damages)
 
     def set_aside(self, bad: dict[Segment, str]) -> tuple[Damage, ...]:
         """Take segments out of the store, and say what is wrong with each."""
@@ -274,11 +250,22 @@ class Store:
                 quarantine.let_go(self.folder, segment)
         return found
 
+    def note_index(self, segment: Segment, what: str) -> Damage | None:
+        """Note, once, that the index of a segment is damaged; None if the segment is no more."""
+        with self._writing:
+            if segment not in self._manifest.segments:
+                return None
+            if segment not in self._unindexed:
+                damage = quarantine.reported(self.folder, Damage(segment.index_file, what, 0))
+                self._unindexed[segment] = damage
+                self._damages.append(damage)
+            return self._unindexed[segment]
+
     def stats(self) -> StoreStats:
         """Count what there is."""
         with self._writing:
-            manifest, hot_rows, hot_bytes = self._manifest, self._hot.rows, self._hot.bytes
-            next_seq, damages = self._next_seq, tuple(self._damages)
+            manifest, hot_rows, hot_bytes = self._manifest, self._journal.hot.rows, self._journal.hot.bytes
+            next_seq, damages = self._journal.next_seq, tuple(self._damages)
         return StoreStats(
             events=sum(segment.rows for segment in manifest.segments) + hot_rows,
             segments=len(manifest.segments),
@@ -286,7 +273,7 @@ class Store:
             index_bytes=sum(segment.index_bytes for segment in manifest.segments),
             hot_events=hot_rows,
             hot_bytes=hot_bytes,
-            wal_bytes=self._wal.bytes_on_disk(),
+            wal_bytes=self._journal.bytes_on_disk,
             next_seq=next_seq,
             version=manifest.version,
             set_aside=quarantine.count(self.folder),
@@ -301,15 +288,12 @@ class Store:
         with self._compacting, self._changing, self._writing:
             if not self._closed:
                 self._closed = True
-                self._wal.rotate()
-                with suppress(OSError):  # the next start does it
-                    self._wal.settle()
+                self._journal.close()
                 os.close(self._folder_lock)
 
     def _change(self, old: Sequence[Segment], new: Iterable[Segment], gone: Gone) -> bool:
         """Save a manifest without some segments, and with others; False if one of the old ones is no more."""
-        if self._closed:
-            raise StoreClosed(f"the store in {self.folder} is closed")
+        self._check_open()
         if not set(old).issubset(self._manifest.segments):
             return False
         manifest = self._manifest.changed(add=new, remove={segment.file for segment in old}, gone=gone)
@@ -332,68 +316,22 @@ class Store:
                         segments.remove(self.folder, segment)
             raise
 
-    def _note_index(self, segment: Segment, what: str) -> Damage | None:
-        """Note, once, that the index of a segment is damaged; None if the segment is no more."""
-        with self._writing:
-            if segment not in self._manifest.segments:
-                return None
-            if segment not in self._unindexed:
-                damage = quarantine.reported(self.folder, Damage(segment.index_file, what, 0))
-                self._unindexed[segment] = damage
-                self._damages.append(damage)
-            return self._unindexed[segment]
-
-    def _is_over(self, times: int) -> bool:
-        settings, hot = self._settings, self._hot
-        return hot.rows >= times * settings.flush_rows or hot.bytes >= times * settings.flush_bytes
+    @property
+    def _fill(self) -> float:
+        """How much waits in memory, in flushes."""
+        settings, hot = self._settings, self._journal.hot
+        return max(hot.rows / settings.flush_rows, hot.bytes / settings.flush_bytes)
 
     def _make_room(self) -> None:
         """Wait for a flush that runs; flush if there is none, or it was not enough."""
         with self._changing:
-            is_over = self._is_over(2)
+            is_over = self._fill >= 2
         if is_over:
             self.flush()
 
-    def _commit(self) -> None:
-        """Write down all that waits, as one."""
-        works = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        try:
-            ends = [*accumulate((work.batch.num_rows for work in works), initial=self._next_seq)]
-            batches = [numbered(work.batch, first) for work, first in zip(works, ends, strict=False)]
-            self._append_to_log([work.frame for work in works])
-        except Exception as error:  # whoever waits is told
-            for work in works:
-                work.error = error
-            return
-        for work, batch, end in zip(works, batches, ends[1:], strict=True):
-            self._hot.add(batch)
-            self._next_seq = end
-            self._remember(work.marks)
-            work.end = end
-        if self._oldest is None:
-            self._oldest = self._clock()
-
-    def _append_to_log(self, frames: Sequence[Frame]) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreClosed(f"the store in {self.folder} is closed")
-        try:
-            self._wal.append(frames, self._next_seq)
-        except Exception:
-            self._next_seq += 1 + sum(frame.count for frame in frames)  # a reader may have seen them at these places
-            raise
-
-    def _remember(self, marks: tuple[bytes, ...]) -> None:
-        self._marks += marks
-        self._marks_bytes += sum(map(len, marks))
-        while self._marks_bytes > self._settings.remembered_bytes:
-            self._marks_bytes -= len(self._marks.popleft())
-
-    def _rotate(self) -> None:
-        """Begin a file of the log that holds nothing of what is flushed, but its marks."""
-        self._hot.fix()
-        self._wal.rotate()
-        if self._marks:
-            self._append_to_log([pack(None, tuple(self._marks), self._keys)])
 
     def _full(self, error: OSError | MemoryError) -> StoreFull:
         why = (error.strerror or error) if isinstance(error, OSError) else f"no memory: {error!r}"

@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from event_store.storage import index_files
 from event_store.storage import segments as files
 from event_store.storage.compaction import Job, carry_out, jobs
 from event_store.storage.config import StorageSettings
 from event_store.storage.crypto import Keyring
-from event_store.storage.errors import StoreClosed
+from event_store.storage.errors import SegmentDamaged, StoreClosed
 from event_store.storage.manifest import Gone, Segment
 from event_store.storage.parquet import Layout
 from event_store.storage.retention import Retention
+from event_store.storage.verifying import verify_all
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +105,7 @@ class Tending:
         """Carry out a job; how many segments it took."""
         try:
             made = self._made(job, retention)
-        except (files.SegmentDamaged, pa.ArrowException, ValueError, MemoryError):
+        except (SegmentDamaged, pa.ArrowException, ValueError, MemoryError):
             log.exception("segments_not_joined", files=[one.file for one in job])
             self._left.update(job)
             return 0
@@ -135,14 +137,14 @@ class Tending:
         self._proceed()
         try:
             if self._are_sound((segment,)):
-                self.store.amend(segment, files.indexed(self.folder, segment, self.keys, self._proceed))
-        except (files.SegmentDamaged, pa.ArrowException, ValueError, MemoryError):
+                self.store.amend(segment, index_files.renew(self.folder, segment, self.keys, self._proceed))
+        except (SegmentDamaged, pa.ArrowException, ValueError, MemoryError):
             log.exception("segment_not_indexed", file=segment.file)
             self._left.add(segment)
 
     def _are_sound(self, segments: Job) -> bool:
         """Set aside those that are damaged."""
-        damaged, _ = files.verify_all(self.folder, segments)
+        damaged, _ = verify_all(self.folder, segments)
         if damaged:
             self.store.set_aside(damaged)
         return not damaged
@@ -157,7 +159,7 @@ class Tending:
         if segment.checksum not in self._sources:
             try:
                 column = files.read(self.folder, segment, self.keys, ["source_id"], use_threads=False)["source_id"]
-            except files.SegmentDamaged:  # `verify` sets it aside, if it is
+            except SegmentDamaged:  # `verify` sets it aside, if it is
                 return None
             self._sources[segment.checksum] = frozenset(pc.unique(column).drop_null().to_pylist())
         return self._sources[segment.checksum]

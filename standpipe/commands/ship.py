@@ -136,7 +136,7 @@ def export(
     from event_store.delta import export as append
     from event_store.sealed import Sealed
     from event_store.storage import StoreDamaged, StoreLocked, StoreMissing
-    from event_store.storage.segments import SegmentDamaged
+    from event_store.storage.errors import SegmentDamaged
 
     reader = open_reader(events_dir, data_dir, key_file)
     try:

@@ -119,8 +119,8 @@ def open_reader(events_dir: Path | None, data_dir: Path | None, key_file: Path |
 def _damaged(segments: Iterable[Segment], reader: Reader) -> list[Damage]:
     """Read them all; one that the store has given up meanwhile is none of it any more."""
     from event_store.storage import Damage
-    from event_store.storage.segments import SegmentDamaged
-    from event_store.storage.segments import verify as read_all
+    from event_store.storage.errors import SegmentDamaged
+    from event_store.storage.verifying import verify as read_all
 
     found: dict[Segment, str] = {}
     for segment in segments:

@@ -10,7 +10,8 @@ import pytest
 
 from event_store.sealed import Sealed, columns_to_add
 from event_store.storage import Reader, Snapshot, Store, StoreMissing, segments
-from event_store.storage.segments import Layout, SegmentDamaged
+from event_store.storage.errors import SegmentDamaged
+from event_store.storage.parquet import Layout
 from tests.unit.event_store.storage.events import START, batch_of, events, flip, opened
 
 HOUR_NS = 3_600_000_000_000

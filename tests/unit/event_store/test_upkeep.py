@@ -26,6 +26,21 @@ NOTHING = StoreStats(
 )
 
 
+class FakeChecks:
+    """Reads what is due, at the speed that is told; raises what it is told."""
+
+    def __init__(self) -> None:
+        self.due: list[int | Exception] = []
+        self.speeds: set[int] = set()
+
+    def next(self, bytes_per_s: int) -> int:
+        self.speeds.add(bytes_per_s)
+        found = self.due.pop(0) if self.due else 0
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
 class FakeStore:
     def __init__(self, *, full: int = 0, cramped: int = 0) -> None:
         self.full = full
@@ -34,6 +49,7 @@ class FakeStore:
         self.segments = 0
         self.looks = 0
         self.small = 0
+        self.checks = FakeChecks()
 
     def flush_due(self) -> bool:
         return bool(self.hot)
@@ -106,3 +122,22 @@ async def test_segments_are_joined_now_and_then_and_later_where_there_is_no_room
 
     assert (store.small, store.cramped) == (0, 0)
     assert [line["event"] for line in said] == ["store_uncompacted"]
+
+
+async def test_what_is_due_is_read_again_and_what_cannot_be_now_is_told(autojump_clock: trio.testing.MockClock) -> None:
+    upkeep = Upkeep(store := FakeStore(), 500)
+    store.checks.due = [100, 20, OSError("too many open files"), 3, 0, StoreFull("no room"), 4000]
+    with capture_logs() as said:
+        await look_after(upkeep, lambda: upkeep.verified_bytes == 4123)
+
+    assert store.checks.speeds == {500}
+    assert [(line["event"], line["error"]) for line in said] == [
+        ("segment_unverified", "too many open files"),
+        ("segment_unverified", "no room"),
+    ]
+
+
+async def test_nothing_is_read_again_if_so_it_is_set(autojump_clock: trio.testing.MockClock) -> None:
+    upkeep = Upkeep(store := FakeStore(), 0)
+    await look_after(upkeep, lambda: store.looks > 100)
+    assert store.checks.speeds == set()

@@ -1,14 +1,16 @@
 """Events for tests of the storage: small batches whose rows say which they are."""
 
+import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from event_store.storage import Snapshot, StorageSettings, Store
-from event_store.storage.schema import arrow_type
+from event_store.storage import Segment, Snapshot, StorageSettings, Store, segments
+from event_store.storage.parquet import Layout
+from event_store.storage.schema import arrow_type, numbered
 
 START = 1_790_000_000_000_000_000
 SETTINGS = StorageSettings()
@@ -37,6 +39,13 @@ def events(numbers: Iterable[int], **more: Sequence[Any]) -> pa.RecordBatch:
         message=[str(number) for number in numbers],
         **more,
     )
+
+
+def written(folder: Path, *batches: pa.RecordBatch, layout: Layout = Layout()) -> Segment:  # noqa: B008  # frozen
+    """Write batches, ten events unless they are given, as the segment of a store that there need not be."""
+    batches = batches or (events(range(10)),)
+    (segment,) = segments.write_all(folder, [numbered(batch, 5) for batch in batches], layout)
+    return segment
 
 
 def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -68,6 +77,11 @@ def key_file(path: Path, *letters: bytes) -> Path:
     path.write_bytes(b"".join(32 * letter.hex().encode() + b"\n" for letter in letters))
     path.chmod(0o600)
     return path
+
+
+def no_room(*_: object) -> Callable[..., int]:
+    """Refuse as a disk does that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def flip(path: Path, place: int) -> None:

@@ -1,3 +1,4 @@
+import msgpack  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -21,6 +22,18 @@ rows = st.lists(
 
 
 KEYS = Keyring([b"k" * 32])
+LZ4 = pa.Codec("lz4_raw")
+
+
+def written_once(batch: pa.RecordBatch, marks: tuple[bytes, ...] = (), keys: Keyring | None = None) -> Frame:
+    """Make a frame as it was done before the whole stream was compressed."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_batch(batch)
+    body = sink.getvalue().to_pybytes()
+    if keys is None:
+        return Frame(b"\0" + body, batch.num_rows, marks)
+    return Frame(b"\1" + keys.seal(msgpack.packb((body, marks))), batch.num_rows)
 
 
 def kept(frame: Frame) -> Kept:
@@ -34,11 +47,12 @@ def test_events_and_marks_are_read_as_they_were_written(
     names = {name for row in rows for name in row}
     batch = batch_of(**{name: [row.get(name) for row in rows] for name in sorted(names)})
 
-    read, read_marks = unpack(kept(pack(batch, marks, keys)), keys)
+    for write in (pack, written_once):
+        read, read_marks = unpack(kept(write(batch, marks, keys)), keys)
 
-    assert read is not None
-    assert read.equals(batch)
-    assert read_marks == marks
+        assert read is not None
+        assert read.equals(batch)
+        assert read_marks == marks
 
 
 def test_a_frame_can_be_of_marks_alone() -> None:
@@ -50,9 +64,10 @@ def test_a_frame_can_be_of_marks_alone() -> None:
 
 @given(st.binary(max_size=300), st.integers(0, 3))
 def test_bytes_of_anybody_else_are_refused(data: bytes, count: int) -> None:
-    for start in (b"", b"\0"):
+    compressed = b"\2" + len(data).to_bytes(4, "little") + LZ4.compress(data, asbytes=True)
+    for body in (data, b"\0" + data, b"\2" + data, compressed):
         try:
-            batch, _ = unpack(Kept(1, start + data, count, ()))
+            batch, _ = unpack(Kept(1, body, count, ()))
         except (FrameDamaged, StoreLocked):
             continue
         assert batch is None or batch.num_rows == count
@@ -60,7 +75,7 @@ def test_bytes_of_anybody_else_are_refused(data: bytes, count: int) -> None:
 
 @given(st.data())
 def test_changed_bytes_give_events_or_are_refused(data: st.DataObject) -> None:
-    body = bytearray(pack(events(range(3))).batch)
+    body = bytearray(data.draw(st.sampled_from([pack, written_once]))(events(range(3))).batch)
     for place in data.draw(st.lists(st.integers(1, len(body) - 1), min_size=1, max_size=4)):
         body[place] = data.draw(st.integers(0, 255))
 
@@ -72,11 +87,39 @@ def test_changed_bytes_give_events_or_are_refused(data: st.DataObject) -> None:
     assert batch.num_rows == 3
 
 
+@given(st.data())
+def test_a_changed_stream_gives_events_or_is_refused(data: st.DataObject) -> None:
+    """As above, where what was changed is what comes of the compressed bytes."""
+    packed = pack(events(range(3))).batch
+    size = int.from_bytes(packed[1:5], "little")
+    stream = bytearray(LZ4.decompress(packed[5:], size, asbytes=True))
+    for place in data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=4)):
+        stream[place] = data.draw(st.integers(0, 255))
+
+    try:
+        batch, _ = unpack(Kept(1, packed[:5] + LZ4.compress(bytes(stream), asbytes=True), 3, ()))
+    except FrameDamaged:
+        return
+    assert batch is not None
+    assert batch.num_rows == 3
+
+
 def test_a_stream_without_a_batch_is_refused() -> None:
     sink = pa.BufferOutputStream()
     pa.ipc.new_stream(sink, events(range(3)).schema).close()
-    with pytest.raises(FrameDamaged, match="no batch"):
-        unpack(Kept(1, b"\0" + sink.getvalue().to_pybytes(), 3, ()))
+    stream = sink.getvalue().to_pybytes()
+    packed = b"\2" + len(stream).to_bytes(4, "little") + LZ4.compress(stream, asbytes=True)
+    for body in (b"\0" + stream, packed):
+        with pytest.raises(FrameDamaged, match="no batch"):
+            unpack(Kept(1, body, 3, ()))
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, frames.MAX_BATCH_BYTES + 1, (1 << 32) - 1])
+def test_no_memory_is_taken_for_a_size_that_cannot_be(size: int) -> None:
+    body = pack(events(range(3))).batch
+    for packed in (body[5:], b""):
+        with pytest.raises(FrameDamaged, match=f"says that its events take {size if packed else 0} bytes"):
+            unpack(Kept(1, b"\2" + size.to_bytes(4, "little") + packed, 3, ()))
 
 
 def test_another_number_of_events_is_refused() -> None:
@@ -98,4 +141,8 @@ def test_what_is_too_large_for_a_frame_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(frames, "MAX_FRAME_BYTES", (1 << 16) + 500)
 
     with pytest.raises(ValueError, match="an append of 3 events takes"):
+        pack(events(range(3)))
+    monkeypatch.undo()
+    monkeypatch.setattr(frames, "MAX_BATCH_BYTES", 500)
+    with pytest.raises(ValueError, match="more than 500"):
         pack(events(range(3)))

@@ -1,7 +1,4 @@
-import errno
 import os
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,29 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_store.model import FIXED
-from event_store.storage import StoreLocked, segments
-from event_store.storage.crypto import Keyring
+from event_store.storage import segments
 from event_store.storage.manifest import Segment
 from event_store.storage.parquet import Layout
 from event_store.storage.schema import numbered
-from event_store.storage.segments import SegmentDamaged
-from tests.unit.event_store.storage.events import START, batch_of, events, flip, plain
+from tests.unit.event_store.storage.events import START, batch_of, events, no_room, plain, written
 
 HOUR = 3_600_000_000_000
 
 
-def written(folder: Path, *batches: pa.RecordBatch, layout: Layout = Layout()) -> Segment:  # noqa: B008  # frozen
-    batches = batches or (events(range(10)),)
-    (segment,) = segments.write_all(folder, [numbered(batch, 5) for batch in batches], layout)
-    return segment
-
-
 def read(folder: Path, segment: Segment) -> pa.Table:
     return pq.read_table(folder / segment.file, partitioning=None)
-
-
-def no_room(*_: object) -> Callable[..., int]:
-    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_segment_says_what_is_in_it(tmp_path: Path) -> None:
@@ -148,41 +133,6 @@ def test_the_first_of_two_segments_goes_with_the_second(tmp_path: Path, monkeypa
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
-def test_a_sound_segment_is_found_so(tmp_path: Path) -> None:
-    segment = written(tmp_path)
-
-    segments.look(tmp_path, segment)
-    segments.verify(tmp_path, segment)
-
-
-def test_a_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
-    segment = written(tmp_path)
-
-    for place in range(0, segment.bytes, 97):
-        flip(tmp_path / segment.file, place)
-        with pytest.raises(SegmentDamaged, match=r"checksum is wrong|end is none"):
-            segments.verify(tmp_path, segment)
-        flip(tmp_path / segment.file, place)
-
-
-@pytest.mark.parametrize(
-    ("harm", "what"),
-    [
-        (lambda path: os.truncate(path, 100), "it has 100 bytes"),
-        (lambda path: os.truncate(path, 0), "it has 0 bytes"),
-        (lambda path: path.unlink(), "cannot be read: No such file"),
-        (lambda path: flip(path, path.stat().st_size - 1), "its end is none"),
-        (lambda path: flip(path, path.stat().st_size - 5), "its end is none"),
-    ],
-)
-def test_a_glance_finds_what_is_not_whole(tmp_path: Path, harm: Callable[[Path], None], what: str) -> None:
-    segment = written(tmp_path)
-    harm(tmp_path / segment.file)
-
-    with pytest.raises(SegmentDamaged, match=what):
-        segments.look(tmp_path, segment)
-
-
 def test_strays_are_files_that_nobody_names(tmp_path: Path) -> None:
     segment, other = written(tmp_path), written(tmp_path, batch_of(time=[5]))
     draft = tmp_path / "segments/day=2026-09-21/hour=14/.L0-1-2-3.parquet"
@@ -191,78 +141,8 @@ def test_strays_are_files_that_nobody_names(tmp_path: Path) -> None:
     assert set(segments.strays(tmp_path, [segment])) == {tmp_path / other.file, tmp_path / other.index_file, draft}
 
 
-def test_an_index_is_read_as_it_was_written_and_can_be_made_again(tmp_path: Path) -> None:
-    batch = events(range(30), t_a=["x", None, "y"] * 10)
-    for layout in (Layout(row_group_rows=7), Layout(level=1, row_group_rows=7)):
-        segment = written(tmp_path, batch, layout=layout)
-        found = segments.read_index(tmp_path, segment, None)
-        assert found is not None
-        assert (found.rows, found.values("t_a")) == (30, {"x", "y"})
-        assert found.ranges(["17"]) == [(14, 21)]
-        before = (tmp_path / segment.index_file).read_bytes()
-        (tmp_path / segment.index_file).unlink()
-
-        assert segments.indexed(tmp_path, segment, None, lambda: None) == segment
-        assert (tmp_path / segment.index_file).read_bytes() == before
-
-
-def test_an_index_is_sealed_as_its_segment_is(tmp_path: Path) -> None:
-    keys = Keyring([b"k" * 32])
-    (segment,) = segments.write_all(tmp_path, [numbered(events(range(3), t_a=["hidden value"] * 3), 5)], Layout(), keys)
-
-    assert b"hidden" not in (tmp_path / segment.index_file).read_bytes()
-    for _ in range(2):
-        found = segments.read_index(tmp_path, segment, keys)
-        assert found is not None
-        assert found.values("t_a") == {"hidden value"}
-        segment = segments.indexed(tmp_path, segment, keys, lambda: None)
-        assert b"hidden" not in (tmp_path / segment.index_file).read_bytes()
-    for others in (None, Keyring([b"o" * 32])):
-        with pytest.raises(StoreLocked, match=segment.file):
-            segments.read_index(tmp_path, segment, others)
-
-
-def test_a_flipped_bit_anywhere_in_an_index_is_found(tmp_path: Path) -> None:
-    segment = written(tmp_path)
-
-    for place in range(0, segment.index_bytes, 7):
-        flip(tmp_path / segment.index_file, place)
-        with pytest.raises(SegmentDamaged, match="checksum is wrong"):
-            segments.verify_index(tmp_path, segment)
-        with pytest.raises(SegmentDamaged, match="checksum is wrong"):
-            segments.read_index(tmp_path, segment, None)
-        assert segments.verify_all(tmp_path, [segment]) == ({}, {segment: "its checksum is wrong"})
-        flip(tmp_path / segment.index_file, place)
-    assert segments.verify_all(tmp_path, [segment]) == ({}, {})
-
-
-def test_a_segment_of_before_there_were_indexes_has_none(tmp_path: Path) -> None:
-    segment = replace(written(tmp_path), index_bytes=0, index_checksum="")
-
-    assert segments.read_index(tmp_path, segment, None) is None
-    segments.verify_index(tmp_path, segment)
-    assert segments.strays(tmp_path, [segment]) == [tmp_path / segment.index_file]
-
-
 def test_no_segment_gets_the_name_of_an_index_that_is_there(tmp_path: Path) -> None:
     first = written(tmp_path)
     (tmp_path / first.file).unlink()
 
     assert written(tmp_path).file == first.file.replace(".parquet", "-1.parquet")
-
-
-@pytest.mark.parametrize("which", [1, 2])
-def test_what_the_disk_did_not_take_leaves_no_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
-) -> None:
-    real, calls = Path.replace, []
-
-    def refuse(self: Path, target: Path) -> Path:
-        calls.append(self)
-        return real(self, target) if len(calls) < which else no_room()  # type: ignore[return-value]
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        written(tmp_path)
-
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -14,12 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_store.events import to_events
-from event_store.storage import Damage, Reader, StorageSettings, Store, StoreBusy, StoreClosed, StoreFull, segments
+from event_store.storage import (
+    Damage,
+    Reader,
+    StorageSettings,
+    Store,
+    StoreBusy,
+    StoreClosed,
+    StoreFull,
+    segments,
+    verifying,
+)
 from event_store.storage import manifest as manifests
 from event_store.storage.wal import files
 from tests.kernel_results import admitted
 from tests.strategies import batches, odd_batches
-from tests.unit.event_store.storage.events import START, batch_of, events, flip, key_file, numbers_in, opened, rows_of
+from tests.unit.event_store.storage.events import START, batch_of, events, flip, numbers_in, opened, rows_of
 
 
 @pytest.fixture
@@ -86,29 +96,6 @@ def test_what_is_no_event_is_refused_and_nothing_of_it_kept(store: Store) -> Non
     assert store.snapshot().rows == 0
 
 
-def test_events_of_several_threads_are_forced_to_disk_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, synced, entered, others_wait = os.fdatasync, [], threading.Event(), threading.Event()
-
-    def slow(handle: int) -> None:
-        synced.append(handle)
-        entered.set()
-        others_wait.wait()
-        real(handle)
-
-    monkeypatch.setattr(os, "fdatasync", slow)
-    with ThreadPoolExecutor(8) as threads:
-        ends = [threads.submit(store.append, [events([0])])]
-        entered.wait()
-        ends += [threads.submit(store.append, [events([number])]) for number in range(1, 8)]
-        while len(store._waiting) < 7:
-            pass
-        others_wait.set()
-
-    assert len(synced) == 2
-    assert sorted(end.result() for end in ends) == list(range(1, 9))
-    assert sorted(numbers_in(store.snapshot())) == list(range(8))
-
-
 def test_a_second_writer_is_refused(store: Store) -> None:
     with pytest.raises(StoreBusy, match=str(store.folder)):
         opened(store.folder)
@@ -120,8 +107,11 @@ def test_a_folder_is_free_again_when_it_was_closed(store: Store) -> None:
 
     with closing(opened(store.folder)) as again:
         assert numbers_in(again.snapshot()) == [1]
-    with pytest.raises(StoreClosed, match=str(store.folder)):
-        store.append([events([2])])
+        again.append([events([2])])
+        for change in (lambda: store.append([events([3])]), store.flush):
+            with pytest.raises(StoreClosed, match=str(store.folder)):
+                change()
+        assert numbers_in(again.snapshot()) == [1, 2]
 
 
 @pytest.mark.parametrize(("flush_rows", "due"), [(3, True), (4, False)])
@@ -160,6 +150,20 @@ def test_writing_waits_for_a_flush_when_too_much_is_in_memory(tmp_path: Path) ->
             store.append([events([number])])
             assert store.stats().hot_events <= 20
         assert numbers_in(store.snapshot()) == list(range(50))
+
+
+def test_writing_slows_down_before_it_has_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr("event_store.storage.store.time.sleep", paused.append)
+
+    with closing(opened(tmp_path, flush_rows=10)) as store:
+        for number in range(20):
+            store.append([events([number])])
+        assert len(paused) == 9
+        assert paused == sorted(paused)
+        store.append([events(range(20, 24))])  # it flushes
+        store.append([events(range(24, 30))])
+        assert len(paused) == 9
 
 
 def test_writing_waits_for_the_flush_that_runs_and_makes_no_other(
@@ -275,30 +279,6 @@ def test_a_manifest_that_was_replaced_and_not_known_to_be_does_no_harm(
         assert numbers_in(again.snapshot()) == [1, 2]
 
 
-def test_marks_outlive_flushes_and_restarts_and_none_comes_twice(tmp_path: Path) -> None:
-    expected: list[bytes] = []
-    for round_ in range(4):
-        with closing(opened(tmp_path, remembered_bytes=60)) as store:
-            assert store.marks() == tuple(expected)
-            for number in range(3):
-                mark = b"mark %d.%d" % (round_, number)
-                store.append([events([number])], mark)
-                expected = [*expected, mark][-7:]
-                if number == round_:
-                    store.flush()
-            assert store.marks() == tuple(expected)
-
-
-def test_marks_that_are_sealed_outlive_a_flush(tmp_path: Path) -> None:
-    sealed = {"key_file": key_file(tmp_path / "keys", b"k")}
-    with closing(opened(tmp_path / "store", **sealed)) as store:
-        store.append([events([1])], b"mark")
-        store.flush()
-        assert store.marks() == (b"mark",)
-    with closing(opened(tmp_path / "store", **sealed)) as store:
-        assert store.marks() == (b"mark",)
-
-
 def test_a_segment_that_cannot_be_opened_for_want_of_files_is_not_damaged(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,21 +292,8 @@ def test_a_segment_that_cannot_be_opened_for_want_of_files_is_not_damaged(
     with monkeypatch.context() as patched:
         patched.setattr("builtins.open", refuse)
         with pytest.raises(OSError, match="Too many"):
-            segments.verify(store.folder, segment)
+            verifying.verify(store.folder, segment)
     assert numbers_in(store.snapshot()) == [1]
-
-
-def test_the_log_holds_nothing_that_was_flushed(store: Store) -> None:
-    store.append([events([1])])
-    store.flush()
-    assert files(store.folder / "wal") == []
-
-    store.append([events([2])], b"mark")
-    store.flush()
-    assert [seq for seq, _ in files(store.folder / "wal")] == [2]
-    assert store.stats().wal_bytes < 200
-    store.flush()
-    assert store.stats().version == 2
 
 
 @pytest.mark.parametrize("harm", [lambda path: flip(path, 700), lambda path: os.truncate(path, 9), Path.unlink])
@@ -453,26 +420,6 @@ def test_a_manifest_that_cannot_be_saved_leaves_no_segments(store: Store, monkey
     monkeypatch.undo()
     store.flush()
     assert numbers_in(store.snapshot()) == [1]
-
-
-def test_events_that_no_memory_is_left_for_are_not_written_either(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> Any:
-        raise MemoryError
-
-    store.append([events([0])])
-    for name in ("numbered", "merged", "pack"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"event_store.storage.store.{name}", fail)
-            with pytest.raises(StoreFull, match="no memory"):
-                store.append([events([1])])
-    store.append([events([2])])
-
-    assert numbers_in(store.snapshot()) == [0, 2]
-    store.close()
-    with closing(opened(store.folder)) as again:
-        assert numbers_in(again.snapshot()) == [0, 2]
 
 
 def test_what_has_no_memory_to_be_joined_was_appended_all_the_same(

@@ -19,9 +19,11 @@ from event_store.storage import (
     StoreClosed,
     StoreFull,
     StoreLocked,
+    index_files,
     manifest,
     segments,
     tending,
+    verifying,
 )
 from event_store.storage.segments import strays
 from tests.unit.event_store.storage.events import START, events, flip, key_file, numbers_in, opened
@@ -89,7 +91,7 @@ def test_what_is_cut_short_leaves_a_good_store(store: Store, monkeypatch: pytest
 def test_a_reader_that_meets_a_missing_file_reads_the_manifest_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, looks = segments.look, []
+    real, looks = verifying.look, []
 
     def late(folder: Path, segment: Segment) -> None:
         looks.append(segment)
@@ -97,7 +99,7 @@ def test_a_reader_that_meets_a_missing_file_reads_the_manifest_again(
             store.compact(everything=True)
         real(folder, segment)
 
-    monkeypatch.setattr(segments, "look", late)
+    monkeypatch.setattr(verifying, "look", late)
     reader = Reader.open(store.folder)
 
     assert numbers_in(reader.snapshot()) == list(range(40))
@@ -255,7 +257,7 @@ def test_an_index_that_cannot_be_made_is_not_tried_again_and_the_segment_serves(
         tries.append(1)
         raise MemoryError
 
-    monkeypatch.setattr(segments, "indexed", too_much)
+    monkeypatch.setattr(index_files, "renew", too_much)
     for _ in range(2):
         assert store.compact(START) == 0
     assert len(tries) == 1
@@ -268,14 +270,14 @@ def test_an_index_that_was_made_for_a_segment_that_is_no_more_goes_too(
     bad = store.segments()[0]
     (store.folder / bad.index_file).unlink()
     store.verify()
-    real = segments.indexed
+    real = index_files.renew
 
     def late(folder: Path, segment: Segment, *rest: object) -> Segment:
         made = real(folder, segment, *rest)  # type: ignore[arg-type]
         store.set_aside({segment: "found meanwhile"})
         return made
 
-    monkeypatch.setattr(segments, "indexed", late)
+    monkeypatch.setattr(index_files, "renew", late)
     store.compact(START)
 
     assert bad not in store.segments()
