@@ -2,6 +2,8 @@
 #
 # Text is read eight bytes at a time. A filter takes milliseconds to make, so the GIL is let go of meanwhile.
 
+import os
+
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
@@ -22,12 +24,15 @@ cdef enum:
     MOST_PLACES = 1 << 16  # at first
     FILTER_HEAD = 8
     MOST_TRIES = 64
+    ALL_NOTED = -1
+    NO_MEMORY = -2
 
 cdef uint64_t EACH = 0x0101010101010101
 cdef uint64_t TOP_BITS = 0x8080808080808080
 cdef uint64_t WORDS_START = 0x9E3779B97F4A7C15  # as in envelope/words.py, and so are the next two
 cdef uint64_t WORDS_STEP = 0xD6E8FEB86659FD93
 cdef uint64_t TRIES_STEP = 0x9E3779B97F4A7C15
+cdef uint64_t PLACING = int.from_bytes(os.urandom(8), "little") | 1  # nobody outside can foresee which words collide
 
 
 cdef struct Words:
@@ -96,12 +101,17 @@ cdef At hash_of_word(At p, At end, At readable, uint64_t *hash) noexcept nogil:
     return p
 
 
+cdef inline size_t place_in(size_t size, uint64_t hash) noexcept nogil:
+    """Where a word is looked for first."""
+    return folded_product(hash, PLACING) & (size - 1)
+
+
 cdef bint note_word(Words *words, uint64_t hash) noexcept nogil:
     """Put a word's hash into the table; False if there is no memory."""
     cdef size_t mask = words.size - 1
     cdef size_t place
     hash += hash == 0
-    place = hash & mask
+    place = place_in(words.size, hash)
     while words.places[place]:
         if words.places[place] == hash:
             return True
@@ -121,7 +131,7 @@ cdef bint widen(Words *words) noexcept nogil:
     words.size = 2 * size
     for i in range(size):
         if old[i]:
-            place = old[i] & (words.size - 1)
+            place = place_in(words.size, old[i])
             while words.places[place]:
                 place = (place + 1) & (words.size - 1)
             words.places[place] = old[i]
@@ -250,32 +260,23 @@ cdef bytes filter_of(Words *words):
         free(filter.order)
 
 
-cdef Py_ssize_t first_odd_row(const unsigned char *ends, Py_ssize_t rows, Py_ssize_t size) noexcept nogil:
-    """Which row does not lie within the texts, or begins behind its end; -1 if none."""
+cdef Py_ssize_t note_rows(Words *words, Span texts, At ends, At valid, Py_ssize_t first, Py_ssize_t rows) noexcept nogil:
+    """Note the words of some rows. Returns which row does not lie within the texts, or one of the above.
+
+    Whoever has the buffers may write to them meanwhile: each offset is looked at once, and used as it was then.
+    """
     cdef int32_t start, end
     cdef Py_ssize_t row
-    memcpy(&start, ends, 4)
-    if start < 0 and rows:
-        return 0
-    for row in range(rows):
-        memcpy(&end, ends + 4 * row + 4, 4)
-        if end < start or end > size:
-            return row
-        start = end
-    return -1
-
-
-cdef bint note_rows(Words *words, Span texts, At ends, At valid, Py_ssize_t first, Py_ssize_t rows) noexcept nogil:
-    cdef int32_t start, end
-    cdef Py_ssize_t row
+    memcpy(&start, ends + 4 * first, 4)
     for row in range(first, first + rows):
-        if valid != NULL and not valid[row >> 3] >> (row & 7) & 1:
-            continue
-        memcpy(&start, ends + 4 * row, 4)
         memcpy(&end, ends + 4 * row + 4, 4)
-        if not note_words(words, texts.at + start, texts.at + end, texts.at + texts.size):
-            return False
-    return True
+        if start < 0 or end < start or end > texts.size:
+            return row
+        if valid == NULL or valid[row >> 3] >> (row & 7) & 1:
+            if not note_words(words, texts.at + start, texts.at + end, texts.at + texts.size):
+                return NO_MEMORY
+        start = end
+    return ALL_NOTED
 
 
 def word_filter(texts, ends, Py_ssize_t first, Py_ssize_t rows, validity):
@@ -284,7 +285,6 @@ def word_filter(texts, ends, Py_ssize_t first, Py_ssize_t rows, validity):
     cdef Span every
     cdef At valid = NULL
     cdef Words words
-    cdef bint noted
     cdef Py_ssize_t odd
     memset(&text_bytes, 0, sizeof(Py_buffer))
     memset(&offsets, 0, sizeof(Py_buffer))
@@ -300,9 +300,6 @@ def word_filter(texts, ends, Py_ssize_t first, Py_ssize_t rows, validity):
             if (first + rows + 7) // 8 > bits.len:
                 raise ValueError(f"nothing says which of {rows} rows from {first} on are null")
             valid = <At>bits.buf
-        odd = first_odd_row(<At>offsets.buf + 4 * first, rows, text_bytes.len)
-        if odd >= 0:
-            raise ValueError(f"text {first + odd} is not within the {text_bytes.len} bytes of all of them")
         every.at, every.size = <At>text_bytes.buf, text_bytes.len
         words.size, words.count = FEWEST_PLACES, 0
         while words.size < MOST_PLACES and words.size < 8 * <size_t>rows:
@@ -311,9 +308,11 @@ def word_filter(texts, ends, Py_ssize_t first, Py_ssize_t rows, validity):
         if words.places == NULL:
             raise MemoryError
         with nogil:
-            noted = note_rows(&words, every, <At>offsets.buf, valid, first, rows)
-        if not noted:
+            odd = note_rows(&words, every, <At>offsets.buf, valid, first, rows)
+        if odd == NO_MEMORY:
             raise MemoryError
+        if odd != ALL_NOTED:
+            raise ValueError(f"text {odd} is not within the {text_bytes.len} bytes of all of them")
         return filter_of(&words)
     finally:
         free(words.places)

@@ -6,7 +6,7 @@ it, up to `MOST_COLUMNS` of them. What finds none is in the map `attrs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from envelope.line_fields import LineFields, Numbers, Value
 from envelope.severities import WORDS, Severity
 from event_store.fields import fields_of
 from event_store.model import FIELD, NUMBER, OVERFLOW, RAW_MESSAGE, SEVERITIES, TAG
-from event_store.storage.overflow import ATTRS, text_of
+from event_store.storage.overflow import ATTRS
 
 MOST_COLUMNS = 500
 """Tags, and fields, that have a column of their own: so many of each."""
@@ -145,7 +145,8 @@ def _messages(columns: Columns, kinds: np.ndarray[Any, Any]) -> dict[str, pa.Arr
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "replace")
+    """Read the name of a tag or a field; one with a NUL in it would be a column that no query can open."""
+    return name.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def _plain(column: bytes, kind: pa.DataType, rows: int) -> pa.Array:
@@ -180,9 +181,10 @@ def _numbers(numbers: Numbers, rows: int) -> pa.Array:
 
 def _attrs(columns: Columns, lines: LineFields) -> pa.Array:
     """Make the map of what found no column; a row's last value of a key counts."""
+    texts = _texts_of([value for *_, value in lines.more])
     over: Iterable[tuple[int, str, str]] = (
-        *((row, TAG + _text(name), _text(text)) for row, name, text in columns.more),
-        *((row, FIELD + _text(name), text_of(value)) for row, name, value in lines.more),
+        *((row, TAG + _text(name), text.decode("utf-8", "replace")) for row, name, text in columns.more),
+        *((row, FIELD + _text(name), text) for (row, name, _), text in zip(lines.more, texts, strict=True)),
     )
     held: list[dict[str, str] | None] = [None] * columns.rows
     for row, key, text in over:
@@ -191,3 +193,10 @@ def _attrs(columns: Columns, lines: LineFields) -> pa.Array:
             of_row = held[row] = {}
         of_row[key] = text
     return pa.array([None if of_row is None else list(of_row.items()) for of_row in held], ATTRS)
+
+
+def _texts_of(values: Sequence[Value]) -> list[str]:
+    """Return `storage.overflow.text_of` of each: all numbers at once, as one alone costs more than its whole line."""
+    numbers = pa.array([value for value in values if not isinstance(value, str)], pa.float64())
+    texts = iter(numbers.cast(pa.string()).to_pylist())
+    return [value if isinstance(value, str) else next(texts) for value in values]

@@ -2,15 +2,17 @@
 
 A line that is a JSON object has its members as fields, those of objects within it joined by `.`; a list is the text of
 its JSON, true and false are text, and null is no field. Any other line has the pairs in it, quoted values included. A
-field is a number if the line says one, else text; a text named as the column of another field's numbers is none. The
-line itself is kept whatever becomes of it: what is beyond the bounds (`envelope.line_fields`) is only found by its
-text. The kernel reads by itself what is plain (`kernel.line_fields`): this says what it must find, and reads the rest.
+field is a number if the line says one, else text; a text named as the column of another field's numbers is none, nor
+is what has a NUL in its name: no query could open the segment. The line itself is kept whatever becomes of it: what is
+beyond the bounds (`envelope.line_fields`) is only found by its text. The kernel reads by itself what is plain
+(`kernel.line_fields`): this says what it must find, and reads the rest.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import orjson
 
@@ -44,6 +46,7 @@ def _of_object(parsed: Mapping[str, object]) -> dict[str, Value]:
             break
         if (
             name
+            and "\0" not in name
             and len(name) <= MOST_NAME
             and name not in fields
             and not (type(value) is str and (len(value) > MOST_TEXT or name.endswith(NUMBER)))
@@ -63,9 +66,15 @@ def _members(parsed: Mapping[str, object], before: str, depth: int) -> Iterator[
         elif kind is bool:
             yield name, "true" if value else "false"
         elif kind is list:
-            yield name, orjson.dumps(value).decode()
-        elif value is not None and depth > 1:
+            yield from _of_list(name, value)
+        elif value is not None and depth > 1 and len(name) < MOST_NAME:  # or else no name within it is short enough
             yield from _members(value, name + ".", depth - 1)  # type: ignore[arg-type]
+
+
+def _of_list(name: str, value: object) -> Iterator[tuple[str, Value]]:
+    """Give its text, but for one that is so deep that it can be read and not written."""
+    with suppress(orjson.JSONEncodeError):
+        yield name, orjson.dumps(value).decode()
 
 
 def _of_pairs(line: bytes) -> dict[str, Value]:

@@ -134,14 +134,23 @@ class Writer:
     def _prepared(self, part: _Part) -> _Part:
         """Make its events, in a thread; where that fails it is left to the one who writes it."""
         try:
-            return part._replace(events=to_events(part.batch, parse=self._parse))
+            return part._replace(events=self._made(part))
         except (MemoryError, *_UNFIT):
             return part
+
+    def _made(self, part: _Part) -> pa.RecordBatch:
+        """Make its events. What fails but for memory is put down to envelopes: who ends meets them again, and again."""
+        try:
+            return to_events(part.batch, parse=self._parse)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"no event can be made of it: {error!r}") from error
 
     def _append(self, part: _Part) -> int:
         """Write it, in a thread; returns how many events it became."""
         began = time.perf_counter()
-        events = to_events(part.batch, parse=self._parse) if part.events is None else part.events
+        events = self._made(part) if part.events is None else part.events
         self._store.append([events], part.marks)
         self.counts.append_s += time.perf_counter() - began
         return int(events.num_rows)

@@ -150,7 +150,8 @@ class Conversation:
         for event in self._protocol.events_received():
             if not isinstance(event, Frame) or event.opcode in CTRL_OPCODES:
                 continue
-            self._fragments.append(bytes(event.data))
+            if event.data or not self._fragments:
+                self._fragments.append(bytes(event.data))
             if event.fin:
                 messages.append(b"".join(self._fragments))
                 self._fragments.clear()

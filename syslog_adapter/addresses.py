@@ -14,6 +14,9 @@ Resolve: TypeAlias = Callable[[str], Awaitable[Iterable[str]]]
 IpAddress: TypeAlias = IPv4Address | IPv6Address
 IpRange: TypeAlias = tuple[IpAddress, IpAddress]
 
+_HERE: dict[int, IpAddress] = {4: IPv4Address("127.0.0.1"), 6: IPv6Address("::1")}
+"""Where a connection to no address (`0.0.0.0`, `::`) leads."""
+
 
 async def resolve_host(name: str) -> list[str]:
     """Ask the system for a host's addresses."""
@@ -24,7 +27,7 @@ async def resolve_host(name: str) -> list[str]:
 def parse_range(text: str) -> IpRange:
     """Read `start-end`; raises `ValueError`."""
     start, _, end = text.partition("-")
-    first, last = ip_address(start.strip()), ip_address(end.strip())
+    first, last = _plain(ip_address(start.strip())), _plain(ip_address(end.strip()))
     if first.version != last.version or int(first) > int(last):
         raise ValueError(f"{text!r} is no range of addresses, like 10.0.0.0-10.0.0.255")
     return first, last
@@ -58,11 +61,18 @@ class Addresses:
         return found
 
     def _is_forbidden(self, text: str) -> bool:
-        address = ip_address(text.partition("%")[0])
-        plain = getattr(address, "ipv4_mapped", None) or address
+        address = _plain(ip_address(text.partition("%")[0]))
+        meant = (address, _HERE[address.version]) if address.is_unspecified else (address,)
         return any(
-            plain.version == first.version and int(first) <= int(plain) <= int(last) for first, last in self._blacklist
+            each.version == first.version and int(first) <= int(each) <= int(last)
+            for each in meant
+            for first, last in self._blacklist
         )
+
+
+def _plain(address: IpAddress) -> IpAddress:
+    """Return where an address leads: one of IPv4 that is written as one of IPv6 (`::ffff:10.0.0.1`) is of IPv4."""
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 ANY_ADDRESS = Addresses()

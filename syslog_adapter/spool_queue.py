@@ -69,7 +69,7 @@ class SpoolQueue:
         self._on_the_way = Hand()
         self._backlog = Backlog(None, memory_bytes=_MEMORY_BYTES)
         self._entry: Entry | None = None
-        self._over = False
+        self._over = self._shutting = False
         self._has_disk = True
         self._keep = True
         self._left = self._rescued = 0
@@ -119,13 +119,14 @@ class SpoolQueue:
         self._inbox.close()
 
     def hand_over(self) -> None:
-        """Keep what does not leave, whatever `close` was told: somebody waits for it."""
-        self._keep = True
+        """Keep what does not leave, whatever `close` was told: somebody waits for it. What is being deleted is gone."""
+        self._keep = self._keep or not self._shutting
 
     def abandon(self) -> int:
         """Let go of all that is held, once it is served no more; say how much of it nobody will find."""
         held, self._left = self.held, self.on_disk if self._keep else 0
         self._over = True
+        self.hand.let_go(self.hand.count)
         return held - self._left
 
     async def serve(self, deliver: Callable[[], Awaitable[None]]) -> None:
@@ -145,6 +146,7 @@ class SpoolQueue:
                     await deliver()
                 keeping.cancel_scope.cancel()
         finally:
+            self._shutting = True
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self._shut, spool)
 

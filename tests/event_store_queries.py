@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -75,6 +76,7 @@ _HAD = (
     *("", " ", "web", "x_y", "a_b", "b", "s", "ay", "\\o/", "Übel", "bel", "%", "1", "5e2", "A B", "\u212a", "a.d"),
 )
 """What is looked for as whole words."""
+_FOUND = ("error", "ERROR", "down", "200", "it's down", "at line 2", "hi", "a_b", "/a", "get")
 _PATTERNS = ("a", "^E", r"\d+$", "r.*n", "(?i)DOWN|hi", r"\\o/", "a.l", "É")
 _VALUES = (*_TEXTS[1:], "1", "0", "0.25", "-1", "1e6", "false", "W*", "*e*", "5*", "*", "warn")
 _ODD = ("`", "and", "contains", "last", "\n", "/a/", "a:b", "*", "x|y", "(", "now", "p50", "\\", '"', "'", "ünï", "a=b")
@@ -105,6 +107,29 @@ class Maker:
         flat = And if kind == "and" else Or
         terms = [self.filter(depth - 1) for _ in range(self._random.randint(2, 3))]
         return flat(tuple(one for term in terms for one in (term.terms if isinstance(term, flat) else (term,))))
+
+    def related(self, count: int) -> list[Query]:
+        """Queries about the message, whose filters are of the same few terms; one is in all, and the last's alone."""
+        first, *others = (self._about_message() for _ in range(4))
+        filters = [*(self._with(first, others) for _ in range(count - 1)), first]
+        return [self._simply(replace(self.query(), filter=one)) for one in filters]
+
+    def _simply(self, query: Query) -> Query:
+        stages = (query.pipeline, (Aggregate(("count",)),), (Tail(3),), (Head(100),))
+        return replace(query, pipeline=self._random.choice(stages))
+
+    def _with(self, first: Expr, others: Sequence[Expr]) -> Expr:
+        second, third = self._random.sample(others, 2)
+        both, either = And((first, second)), Or((second, third))
+        kinds = (Or((first, second)), Or((both, third)), And((first, either)), And((first, Not(second))))
+        return self._random.choice((both, both, And((first, self._term())), *kinds))
+
+    def _about_message(self) -> Expr:
+        pick = self._random.choice
+        listed = tuple(self._pick(_MESSAGES) for _ in range(2))
+        words = (Has("message", pick(_HAD)), Has("message", pick(_FOUND)), Word(pick(_FOUND)), In("message", listed))
+        others = (Contains("message", pick(_FOUND)), Regex("message", pick(_PATTERNS)))
+        return pick((*words, *words[1:], Compare("message", "==", listed[0]), *others))
 
     def _term(self) -> Expr:
         field, pick = self._pick(FIELDS), self._random.choice
@@ -170,7 +195,10 @@ class Maker:
 
     def events(self, *, overflow: bool) -> list[dict[str, Any]]:
         """Some events, of which some are of one moment."""
-        return [self._event(seq, overflow) for seq in range(self._random.choice((0, 1, 5, 30, 130)))]
+        events = [self._event(seq, overflow) for seq in range(self._random.choice((0, 1, 5, 30, 130)))]
+        if self._chance(0.3):  # most are of no interest
+            events = [event if self._chance(0.2) else {**event, "message": "x" * 50} for event in events]
+        return events
 
     def _event(self, seq: int, overflow: bool) -> dict[str, Any]:
         event: dict[str, Any] = dict.fromkeys((*FIXED, *CATALOG))

@@ -34,6 +34,14 @@ _LOCKED = {
     "lock_configuration": True,
 }
 """In this order: what comes last closes the door."""
+_KINDS = {
+    "INTERRUPT": duckdb.InterruptException,
+    "Out of Memory": duckdb.OutOfMemoryException,
+    "Conversion": duckdb.ConversionException,
+    "Out of Range": duckdb.OutOfRangeException,
+    "Invalid Input": duckdb.InvalidInputException,
+    "Not implemented": duckdb.NotImplementedException,
+}
 
 
 class Database:
@@ -80,6 +88,10 @@ class Connection:
         self._cursor = cursor
         self._watch = watch
 
+    def check(self) -> None:
+        """Raise QueryTimeout or QueryCancelled if the query is to end."""
+        self._watch.check()
+
     def register(self, name: str, table: pa.Table) -> None:
         """Show a table under a name."""
         self._cursor.register(name, table)
@@ -96,7 +108,7 @@ class Connection:
         relation = self._cursor.sql(statement)
         reader = relation.to_arrow_reader(_BATCH_ROWS)
         batches, found, size = [], 0, 0
-        for batch in reader:
+        for batch in _batches(reader):
             self._watch.check()
             batches.append(batch)
             found, size = found + batch.num_rows, size + batch.nbytes
@@ -105,6 +117,14 @@ class Connection:
             if rows is not None and found > rows:
                 break
         return pa.Table.from_batches(batches, reader.schema).slice(0, None if rows is None else rows + 1)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield what is read: Arrow makes an OSError of DuckDB's errors, whose text begins with what they are."""
+    try:
+        yield from reader
+    except (OSError, pa.ArrowException) as error:
+        raise _KINDS.get(str(error).partition(" Error: ")[0], duckdb.Error)(str(error)) from error
 
 
 def _literal(value: object) -> str:

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 """The `seq` of events."""
-Key: TypeAlias = tuple[str, frozenset[str]]
-"""A segment, and what was looked for."""
+Key: TypeAlias = tuple[str, frozenset[str], frozenset[frozenset[str]]]
+"""A segment, what was looked for, and the words of which it was looked for near some alone."""
 
 _ENTRY_BYTES = 512
 
@@ -78,4 +78,6 @@ class Found:
 
 
 def _size(key: Key, some: Some | None) -> int:
-    return _ENTRY_BYTES + sum(map(len, key[1])) + (0 if some is None else some.nbytes)
+    _, patterns, words = key
+    texts = sum(map(len, patterns)) + sum(len(word) for alternative in words for word in alternative)
+    return _ENTRY_BYTES + texts + (0 if some is None else some.nbytes)

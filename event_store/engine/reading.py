@@ -133,7 +133,7 @@ def _columns(snapshot: Snapshot, segment: Segment, columns: Sequence[str]) -> pl
 def _reading(segment: Segment) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _unreadable(segment, "try again, then `standpipe store verify`") from error
 
 

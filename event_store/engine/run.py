@@ -29,6 +29,8 @@ from event_store.storage import Segment, Snapshot
 
 _MOST_PLACES = 4_000_000
 """Where more are found, all are looked at."""
+_MOST_HELD = 32 << 20
+"""Bytes of columns that one query keeps of what it found; the others are read again where they are asked for."""
 
 
 class Run:
@@ -42,6 +44,7 @@ class Run:
         self._began = time.perf_counter()
         self._looked_into: set[Segment] = set()
         self._found: dict[Segment, Some | None] = {}
+        self._held_bytes = 0
         self._columns = snapshot.columns.union(FIXED)
 
     def query(self, query: Query) -> Result:
@@ -113,16 +116,26 @@ class Run:
         whole: list[Segment] = []
         partial: list[tuple[Segment, Some]] = []
         each = self._scanner.segments(self._snapshot, segments, sought, span, self._watch.check)
-        for segment, found in zip(segments, each, strict=True):
+        places = 0
+        for segment, some in zip(segments, each, strict=True):
+            places += len(some or ())
+            found = None if places > _MOST_PLACES else self._bounded(some)
             self._found[segment] = found
             if found is None:
                 whole.append(segment)
             elif len(found):
                 partial.append((segment, found))
             self._look_into([segment], total)
-        if sum(len(some) for _, some in partial) > _MOST_PLACES:
+        if places > _MOST_PLACES:
             whole, partial = [*whole, *(segment for segment, _ in partial)], []
         return Source(snapshot=self._snapshot, whole=whole, partial=partial, hot=hot)
+
+    def _bounded(self, some: Some | None) -> Some | None:
+        """Let go of what is known of events, when this query has enough of that."""
+        if some is None or some.held is None:
+            return some
+        self._held_bytes += some.held.nbytes
+        return some if self._held_bytes <= _MOST_HELD else replace(some, held=None)
 
     def _look_into(self, segments: Iterable[Segment], total: int = 0) -> None:
         """Note that segments are looked at: each counts once."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 
@@ -31,6 +32,7 @@ _PART = 4
 """A span that has less of a segment's time than one part of so many is looked at alone."""
 _MOST_RANGES = 64
 _LOCKS = 64
+_AHEAD = os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,21 @@ class Scanner:
             check()
             return self.segment(snapshot, segment, sought, span)
 
-        return self._pool.map(look, segments) if sought else map(look, segments)
+        return self._ahead(look, segments) if sought else map(look, segments)
+
+    def _ahead(self, look: Callable[[Segment], Some | None], segments: Iterable[Segment]) -> Iterator[Some | None]:
+        """Look into a few at once: with all of them in the row, whoever asks about one would wait for all of these."""
+        waiting: deque[Future[Some | None]] = deque()
+        try:
+            for segment in segments:
+                waiting.append(self._pool.submit(look, segment))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -78,7 +94,7 @@ class Scanner:
         condition = _condition(sought.patterns)
         if condition is None:
             return None
-        key = (segment.checksum, sought.patterns)
+        key = (segment.checksum, sought.patterns, frozenset(sought.words))
         with self._locks[hash(key) % _LOCKS]:
             try:
                 return self.found.get(key)

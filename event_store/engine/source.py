@@ -22,7 +22,7 @@ from event_store.storage import Segment, Snapshot
 
 _HELD = "held_events"
 _CHOSEN = "chosen_events"
-_FEW = 20_000
+_FEW, _FEW_BYTES = 20_000, 16 << 20
 """As many events are read into memory; where more are chosen, DuckDB looks for them in the files."""
 _TYPES = {
     ColumnType.TEXT: "VARCHAR",
@@ -55,8 +55,10 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
     names = sorted(columns)
     parts: list[exp.Query] = list(_selects(source, source.whole, names, connection))
     tables = [] if source.hot is None else [source.hot]
-    if sum(len(some) for _, some in source.partial) <= _FEW:
-        tables += [events_at(source.snapshot, segment, some, names) for segment, some in source.partial]
+    if _are_few(source.partial):
+        for segment, some in source.partial:
+            connection.check()
+            tables.append(events_at(source.snapshot, segment, some, names))
     else:
         connection.register(_CHOSEN, pa.table({"seq": np.concatenate([some.seqs for _, some in source.partial])}))
         seqs = exp.select("seq").from_(_CHOSEN)
@@ -78,6 +80,12 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
     connection.execute(view.sql(dialect="duckdb", copy=False))
+
+
+def _are_few(partial: Sequence[tuple[Segment, Some]]) -> bool:
+    """See whether these events, and about as many bytes on disk as they have, can be read into memory."""
+    size = sum(len(some) * segment.bytes // segment.rows for segment, some in partial)
+    return sum(len(some) for _, some in partial) <= _FEW and size <= _FEW_BYTES
 
 
 def _together(tables: Iterable[pa.Table]) -> list[pa.Table]:
@@ -107,6 +115,7 @@ def _selects(
         yield _files(source, files, names)
     for segment in segments:
         if segment.key:
+            connection.check()
             name = f"sealed_events_{segment.checksum}"
             connection.register(name, opened(source.snapshot, segment))
             yield _select(names, segment.columns).from_(exp.to_table(name))

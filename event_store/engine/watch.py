@@ -17,6 +17,8 @@ _PROGRESS_POLLS = 5
 _USERS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.PermissionException)
 _DAMAGE = (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException, duckdb.FatalException)
 """What it says of a file that is not what was written; or an error of no kind, such as "Out of buffer"."""
+_QUOTING = (*_USERS, duckdb.ConversionException, duckdb.OutOfRangeException)
+"""What repeats a text of the query's or of an event's: the name of a file in it says nothing."""
 _VALUES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
 
@@ -91,8 +93,8 @@ class Watch:
             return self._why
         if isinstance(error, duckdb.OutOfMemoryException):
             return QueryTooLarge("the query needs more memory than there is: shorten its time range or group by less")
-        if ".parquet" in said:
-            named = [file for file in self.files if file in said]
+        named = [file for file in self.files if file in said]
+        if named or (".parquet" in said and not isinstance(error, _QUOTING)):
             why = f"a segment cannot be read: try again, then `standpipe store verify`: {said}"
             return SegmentUnreadable(why, named)
         if isinstance(error, _USERS):

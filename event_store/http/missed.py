@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import orjson
 import pyarrow as pa
 
-from event_store.engine import QueryTooLarge, Result
+from event_store.engine import QueryTimeout, QueryTooLarge, Result
 from event_store.http import events
 from event_store.http.refusals import wrong
 from event_store.query.syntax import Aggregate, And, Compare, Expr, Limit, Query, Sort, SortKey, Span
@@ -39,7 +39,7 @@ class Missed:
     events: Sequence[bytes] = ()
     """As server-sent events, in the order in which the store took them."""
     dropped: int = 0
-    """How many there were before these, and are not here."""
+    """How many there were before these, and are not here; at most, if nobody had the time to count them."""
 
 
 def place_of(last_id: str) -> int | None:
@@ -57,18 +57,26 @@ def written(table: pa.Table) -> list[bytes]:
     return [event(orjson.dumps(each), name="event", place=str(each["seq"] + 1)) for each in found]
 
 
-def ends_before(written: bytes, place: int) -> bool:
-    """Whether a server-sent event is of an event that stands before the place."""
-    return int(written[len(_ID) : written.index(b"\n")]) <= place
+def place_in(written: bytes) -> int:
+    """Return the place behind the event that a server-sent event is of."""
+    return int(written[len(_ID) : written.index(b"\n")])
 
 
 def missed(run: Run, snapshot: Snapshot, filter_: Expr, place: int, end: int, most: int) -> Missed:
     """Find the events from `place` on, the newest `most` of them, fewer if those are too large for an answer.
 
-    A place that the store has not reached is one of another store: then it goes on from the beginning of this.
+    A place that the store has not reached is one of another store: then it goes on from the beginning of this. If it
+    takes longer than a query may, the tail goes on all the same, and all that stands there counts as dropped.
     """
     if place > end:
         place = 0
+    try:
+        return _missed(run, snapshot, filter_, place, end, most)
+    except QueryTimeout:
+        return Missed(end, dropped=end - place)
+
+
+def _missed(run: Run, snapshot: Snapshot, filter_: Expr, place: int, end: int, most: int) -> Missed:
     segments = tuple(one for one in snapshot.segments if one.max_seq >= place)
     behind = replace(snapshot, segments=segments)
     bounds = Compare("seq", ">=", str(place)), Compare("seq", "<", str(end))

@@ -23,7 +23,7 @@ import trio
 
 from event_store.http.config import HttpSettings
 from event_store.http.matching import Matcher
-from event_store.http.missed import ends_before, written
+from event_store.http.missed import place_in, written
 from event_store.http.refusals import busy
 from event_store.query.syntax import Expr
 from event_store.storage.schema import merged, numbered
@@ -94,8 +94,10 @@ class Tail:
             await self._arrived.wait()
         lost, self._told = self._lost - self._told, self._lost
         taken = self._diode.take(max_bytes) if self._diode else []
-        told = dropwhile(lambda line: ends_before(line, self._begins), (parcel.batch for parcel in taken))
-        return News(lost, list(told))
+        told = [*dropwhile(lambda line: place_in(line) <= self._begins, (parcel.batch for parcel in taken))]
+        if told:
+            self._here = place_in(told[-1])
+        return News(lost, told)
 
     def put(self, lines: Sequence[bytes], missed: int, place: int) -> int:
         """Hand over events, and how many there were that were not looked at; returns how many are lost by that.
@@ -143,8 +145,11 @@ class Tails:
         with self._lock:
             for batch in batches:
                 if batch.num_rows:
-                    self._waiting.append(numbered(batch, place))
-                    self._waiting_bytes += batch.nbytes
+                    try:
+                        self._waiting.append(numbered(batch, place))
+                        self._waiting_bytes += batch.nbytes
+                    except MemoryError:  # not for whoever appended it: that is done
+                        self._missed += batch.num_rows
                     place += batch.num_rows
             while self._waiting_bytes > _MOST_WAITING_BYTES and len(self._waiting) > 1:
                 oldest = self._waiting.popleft()

@@ -23,6 +23,8 @@ BLOCK_ROWS = 8192
 MOST_VALUES = 256
 MOST_VALUE_BYTES = 64 << 10
 
+_TEXT_BYTES = 100
+"""What a text takes in memory beside its letters."""
 _MAGIC = b"SINDEX1\0"
 _MOST_CODED = 4096
 """A dictionary that is longer is one of ids: nobody looks which of its texts these events have."""
@@ -33,7 +35,8 @@ class Index:
 
     def __init__(self, ends: tuple[int, ...], filters: tuple[bytes, ...], values: dict[str, list[str] | None]) -> None:
         self.rows = ends[-1] if ends else 0
-        self.nbytes = sum(map(len, filters)) + sum(_bytes_of(listed) for listed in values.values() if listed)
+        listed = [text for texts in values.values() if texts for text in texts]
+        self.nbytes = sum(map(len, filters)) + _bytes_of(listed) + len(listed) * _TEXT_BYTES
         self._ends = ends
         self._filters = filters
         self._values = {name: None if listed is None else frozenset(listed) for name, listed in values.items()}

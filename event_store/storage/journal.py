@@ -142,5 +142,5 @@ class Journal:
     def _remember(self, marks: tuple[bytes, ...]) -> None:
         self._marks += marks
         self._marks_bytes += sum(map(len, marks))
-        while self._marks_bytes > self._remembered_bytes:
+        while self._marks_bytes > self._remembered_bytes and len(self._marks) > 1:  # the last stay, however many
             self._marks_bytes -= len(self._marks.popleft())

@@ -41,7 +41,7 @@ WARNINGS = "Standpipe-Warnings"
 _QUERY_S = 3600.0  # the store says how long a query may take, and ends it
 _STATUS = {"syntax": 400, "too_large": 413, "busy": TOO_LARGE, "cancelled": 499, "timeout": 504}
 OnProgress = Callable[[float, int], None]
-"""Told how much of a query is done, from 0 to 1, and how many events were looked at."""
+"""Told how much of a query is done, from 0 to 1, and how many events were looked at: 0 if the store does not say."""
 
 
 @dataclass(slots=True)

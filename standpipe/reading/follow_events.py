@@ -33,11 +33,11 @@ class _Held:
     """What the store held when it was asked first: the tail may bring some of it again."""
 
     is_known: bool = False
-    seqs: set[int] = field(default_factory=set)
+    seen: set[tuple[int, str]] = field(default_factory=set)
 
     def fresh(self, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Leave out what was seen."""
-        return [event for event in events if int(event["seq"]) not in self.seqs]
+        return [event for event in events if _identity(event) not in self.seen]
 
 
 async def follow(
@@ -87,9 +87,14 @@ async def _ask(store: EventStore, query: str, first: int, held: _Held) -> list[d
         found = await store.ask("/api/query", {"query": query, "limit": str(first)}, lambda *_: None)
         with making_sense():
             events = held.fresh(parse_answer(found).events)
-            held.seqs |= {int(event["seq"]) for event in events}
+            held.seen |= {_identity(event) for event in events}
     held.is_known = True
     return list(events)
+
+
+def _identity(event: dict[str, Any]) -> tuple[int, str]:
+    """Tell an event from others, those of a store that takes the place of this one too."""
+    return int(event["seq"]), str(event["time"])
 
 
 def _found(find: Callable[[], System]) -> System:

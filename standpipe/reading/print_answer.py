@@ -87,15 +87,15 @@ def _shown(answer: Answer, title: str) -> str:
 def _bar() -> Iterator[OnProgress]:
     """Draw a bar on stderr, if that is a terminal, once the scan has taken a while; then it is wiped away."""
     console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.fields[seen]} events"), TimeElapsedColumn())
+    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.fields[seen]}"), TimeElapsedColumn())
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task("", total=1.0, seen="0")
+    task = bar.add_task("", total=1.0, seen="")
     shows_at = trio.current_time() + _BAR_AFTER_S
 
     def tell(done: float, rows: int) -> None:
         if console.is_terminal and trio.current_time() >= shows_at:
             bar.start()  # again does nothing
-            bar.update(task, completed=done, seen=count_text(rows))
+            bar.update(task, completed=done, seen=f"{count_text(rows)} events" if rows else "")
 
     try:
         yield tell

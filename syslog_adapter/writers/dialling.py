@@ -43,8 +43,9 @@ class CheckedTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, whose `Host` and server name stay those of its URL, to the first address that is there."""
         url, failure = request.url, httpx.ConnectError("does not answer")
-        request.extensions = {**request.extensions, "sni_hostname": url.host}
-        for address in await self._find(url.host):
+        host = url.raw_host.decode("ascii")  # beyond ASCII, `ssl` would make another name of it than was looked up
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        for address in await self._find(host):
             request.url = url.copy_with(host=address)
             try:
                 return await super().handle_async_request(request)

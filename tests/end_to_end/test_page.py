@@ -23,6 +23,14 @@ def test_a_search_shows_the_events_their_count_and_the_values_of_fields(page: Pa
     assert page.text("#legend") == f"error {len(failed)}"
 
 
+def test_what_was_scanned_is_not_said_by_who_does_not_know(page: Page, page_store: FakeEventStore) -> None:
+    assert " scanned in " in page.text("#status")
+    page_store.tells_all = False
+    search(page, "payment last 1h")
+    page.wait_for(f"{ROWS} < 200 && document.querySelector('#status').innerText.endsWith(' ms')")
+    assert "scanned" not in page.text("#status")
+
+
 def test_what_is_wrong_with_a_query_is_said_under_its_column(page: Page) -> None:
     search(page, "payment status >= | count")
     page.wait_for("!document.querySelector('#error').hidden")

@@ -42,6 +42,7 @@ OF_NO_ONE_MODULE = {
     "envelope/test_v2_to_v1_tags_and_logs.py",
     "envelope/test_v2_to_v1_timers.py",
     "event_store/clickhouse/test_against_chdb.py",
+    "event_store/engine/test_against_oracle.py",
     "event_store/query/test_against_oracle.py",
     "log_cache/promql/test_against_oracle.py",
     "log_cache/test_query_answers.py",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
+import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,3 +156,52 @@ def test_buffers_of_anything_are_refused_or_read_alike(
     arguments = (every, struct.pack(f"<{len(ends)}i", *ends), first, rows, bits)
     if min(first, rows) >= -(2**63) and max(first, rows) < 2**63:
         assert outcome(kernel.word_filter, *arguments) == outcome(reference.word_filter, *arguments)
+
+
+def hashed(eight: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Hash words of eight small letters each, as `envelope.words` does."""
+    low32, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    step_low, step_high = np.uint64(words._STEP & 0xFFFFFFFF), np.uint64(words._STEP >> 32)
+    a = eight ^ np.uint64(words._START)
+    low, high = a & low32, a >> half
+    middle = high * step_low + (low * step_low >> half)
+    upper = high * step_high + (middle >> half) + (low * step_high + (middle & low32) >> half)
+    folded: np.ndarray[Any, Any] = a * np.uint64(words._STEP) ^ upper
+    return folded
+
+
+def test_words_whose_hashes_are_alike_take_no_longer_than_others() -> None:
+    numbers, all_of = np.arange(8 << 20, dtype=np.uint64), np.zeros(8 << 20, np.uint64)
+    for place in range(8):
+        letter = np.uint64(0x61) + (numbers >> np.uint64(4 * place) & np.uint64(15))
+        all_of |= letter << np.uint64(8 * place)
+    alike = all_of[(hashed(all_of) & np.uint64(0xFFFF)) < 64]
+    assert words._hash(alike[:1].tobytes()) & 0xFFFF < 64
+
+    def took(some: np.ndarray[Any, Any]) -> float:
+        lines = arrow([b" ".join(word.tobytes() for word in some)])
+        began = time.perf_counter()
+        kernel.word_filter(*lines)
+        return time.perf_counter() - began
+
+    others = all_of[: len(alike)]
+    assert min(took(alike) for _ in range(5)) < 20 * min(took(others) for _ in range(5))
+
+
+def test_offsets_that_change_meanwhile_are_refused_or_read_as_they_are() -> None:
+    every, ends, *_ = arrow([b"ab cd " * 20_000] * 4)
+    changing, over = bytearray(ends), threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            changing[8:12] = b"\xff\xff\xff\x7f"
+            changing[8:12] = ends[8:12]
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        made = {outcome(kernel.word_filter, every, changing, 0, 4, None) for _ in range(100)}
+    finally:
+        over.set()
+        thread.join()
+    assert made <= {kernel.word_filter(every, ends, 0, 4, None), "text 1 is not within the 480000 bytes of all of them"}

@@ -6,10 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 from hypothesis import given
+from hypothesis import strategies as st
 
 from envelope.pb import loggregator_v2_pb2 as v2
+from event_store import events as module
 from event_store.events import MOST_COLUMNS, to_events
 from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
+from event_store.storage.overflow import text_of
 from event_store.storage.schema import check
 from tests.kernel_results import admitted
 from tests.strategies import batch_of, batches, odd_batches
@@ -130,6 +133,23 @@ def test_numbers_in_the_map_are_whole() -> None:
         "f_bytes": "16777217",
         "f_far": "1e+300",
     }
+
+
+@given(st.lists(st.floats() | st.text(max_size=3) | st.integers(-(2**63), 2**63).map(float)))
+def test_each_value_of_many_has_the_text_that_it_has_alone(values: list[str | float]) -> None:
+    assert module._texts_of(values) == [text_of(value) for value in values]
+
+
+def test_a_line_that_can_be_read_as_json_and_not_written_is_an_event_all_the_same() -> None:
+    (row,) = rows(log(b'{"level":"warn","deep":' + b"[" * 300 + b"]" * 300 + b"}"))
+    assert (row["severity"], "f_deep" in row) == ("warn", False)
+
+
+def test_no_column_has_a_nul_in_its_name() -> None:
+    line = b'{"a\\u0000b":1,"\\u0000":"x","c":{"\\u0000":2},"d":"\\u0000"}'
+    (row,) = rows(log(line, tags={"t\0u": "v\0"}))
+    assert not [name for name in row if "\0" in name]
+    assert (row["f_d"], row["t_t\ufffdu"]) == ("\0", "v\0")
 
 
 @given((batches() | odd_batches).map(admitted))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envelope.line_fields import MOST_FIELDS, MOST_NAME, MOST_TEXT
+from event_store import fields as reading
 from event_store.fields import fields_of
 
 LINES = {
@@ -53,6 +54,17 @@ def test_what_is_too_long_is_no_field() -> None:
 def test_objects_too_deep_are_left_out() -> None:
     line = b'{"a":' * 50 + b"1" + b"}" * 50
     assert fields_of(line) == {}
+
+
+def test_a_list_so_deep_that_it_cannot_be_written_is_no_field() -> None:
+    deep = b"[" * 300 + b"]" * 300
+    assert fields_of(b'{"a":1,"b":%s,"c":{"d":[%s]},"e":[2]}' % (deep, deep)) == {"a": 1.0, "e": "[2]"}
+
+
+def test_what_is_within_a_name_that_is_too_long_is_not_gone_through() -> None:
+    within = {"x": {f"{number}": number for number in range(50)}}
+    looked_at = [name for name, _ in reading._members({"a" * MOST_NAME: within, "b" * (MOST_NAME - 1): {"": 1}}, "", 8)]
+    assert looked_at == ["b" * (MOST_NAME - 1) + "."]
 
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)

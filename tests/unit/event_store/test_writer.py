@@ -130,6 +130,19 @@ async def test_halves_keep_the_marks_of_their_own_envelopes() -> None:
     assert (store.kept, store.marks) == ([["1"], ["2"], ["3"], ["4"], ["5"]], each)
 
 
+async def test_what_nobody_foresaw_costs_the_envelope_and_not_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(batch: bytes, *, parse: bool) -> pa.RecordBatch:
+        if b"odd" in batch:
+            raise TypeError("nobody foresaw it")
+        return to_events(batch, parse=parse)
+
+    monkeypatch.setattr(writing, "to_events", odd)
+    writer, _ = await write(store := FakeStore(), "1", "odd", "3")
+
+    assert [line for kept in store.kept for line in kept] == ["1", "3"]
+    assert (writer.counts.stored, writer.counts.unfit) == (2, 1)
+
+
 class SlowStore(FakeStore):
     """Appends only once it is let, and says when it begins; it raises what it is given, in turn."""
 

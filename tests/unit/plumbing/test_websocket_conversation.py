@@ -256,6 +256,14 @@ def test_what_breaks_the_protocol_ends_the_stream(nonsense: bytes) -> None:
     assert "broke the protocol" in str(conversation.ended)
 
 
+def test_pieces_of_nothing_take_no_room() -> None:
+    conversation = opened()
+    for _ in range(3):
+        conversation.receive(fragments([b"", *[b""] * 500, b"a"])[:-3])  # the last piece does not come
+        assert len(conversation._fragments) <= 2
+        assert conversation.receive(b"\x80\x01a") == [b"a"]
+
+
 def test_a_message_beyond_all_measure_ends_the_stream_at_once() -> None:
     conversation = opened()
     conversation.receive(b"\x82\x7f" + (MAX_MESSAGE_BYTES + 1).to_bytes(8))

@@ -18,6 +18,23 @@ def test_an_address_is_forbidden_however_it_is_written(text: str) -> None:
     assert not ANY_ADDRESS.are_forbidden([text])
 
 
+def test_a_range_may_be_written_as_ipv6_too() -> None:
+    mapped = Addresses([parse_range("::ffff:10.0.0.0-::ffff:10.0.0.255")])
+
+    assert mapped.are_forbidden(["10.0.0.9"])
+    assert mapped.are_forbidden(["::ffff:10.0.0.9"])
+    assert not mapped.are_forbidden(["10.0.1.9", "::a00:9"])
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0", "::", "::ffff:0.0.0.0"])
+def test_what_leads_to_this_machine_is_this_machine(text: str) -> None:
+    blacklist = [parse_range("127.0.0.0-127.255.255.255"), parse_range("::1-::1")]
+
+    assert Addresses(blacklist).are_forbidden([text])
+    assert not Addresses(INSIDE).are_forbidden([text])
+    assert Addresses([parse_range("0.0.0.0-0.0.0.0"), parse_range("::-::")]).are_forbidden([text])
+
+
 async def test_a_host_has_each_address_once() -> None:
     assert await names("192.0.2.7", "192.0.2.8", "192.0.2.7").of("host") == ("192.0.2.7", "192.0.2.8")
 

@@ -111,6 +111,7 @@ async def test_a_drain_with_new_credentials_gets_the_spool_of_the_one_before(
     await until(lambda: pool.drains[renewed].on_disk == 2)
     account = pool.account()
     assert (account.received, account.held + account.in_flight, account.on_disk, account.balance) == (4, 4, 2, 0)
+    assert (account.held, account.in_flight) == (2, 2), "what was in the hand of the one before is in no hand"
 
     pool.apply(table(TWO))  # it is given its time, and is closed before that is over
     await pool.close(0)

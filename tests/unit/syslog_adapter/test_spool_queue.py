@@ -1,5 +1,7 @@
 """A drain's spool, on a real disk: what waits is in one place, and found again."""
 
+import shutil
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -173,6 +175,34 @@ async def test_what_left_the_hand_is_done_with_once_even_if_that_failed(
         nursery.cancel_scope.cancel()
 
     assert reader.texts == ["1", "2", "3"]
+
+
+async def test_what_is_being_deleted_is_not_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = make(tmp_path)
+    reader = Reader(queue)
+    reader.reading = False
+    deleting, may_delete = trio.Event(), threading.Event()
+    delete = shutil.rmtree
+
+    def delete_late(*args: Any, **settings: Any) -> None:
+        trio.from_thread.run_sync(deleting.set)
+        may_delete.wait(20)
+        delete(*args, **settings)
+
+    monkeypatch.setattr(shutil, "rmtree", delete_late)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.serve, reader.deliver)
+        queue.put(lines("1"), 1)
+        await until(lambda: queue.on_disk == 1)
+        queue.close(keep=False)
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await deleting.wait()
+            queue.hand_over()
+            may_delete.set()
+
+    assert list(tmp_path.iterdir()) == []
+    assert queue.abandon() == 1
 
 
 async def test_one_that_is_being_deleted_is_waited_for_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,8 @@ function show(answer, most) {
   const { rows_scanned: scanned, elapsed_ms: elapsed } = answer.stats ?? {};
   const what = areEvents(answer.columns) ? "events shown" : "rows";
   const said = [`${answer.rows.length.toLocaleString("en")} ${what}`];
-  if (elapsed != null) said.push(`${(scanned ?? 0).toLocaleString("en")} scanned in ${Math.round(elapsed)} ms`);
+  const work = scanned == null ? "" : `${scanned.toLocaleString("en")} scanned in `; // not everybody is told
+  if (elapsed != null) said.push(`${work}${Math.round(elapsed)} ms`);
   byId("status").textContent = said.join(" · ");
   byId("warnings").replaceChildren(...(answer.warnings ?? []).map((warning) => element("li", {}, warning)));
   byId("warnings").hidden = !answer.warnings?.length;

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from event_store.engine.database import Connection, Database
+from event_store.engine.database import Connection, Database, _batches
 from event_store.engine.errors import QueryRefused, QueryTooLarge
 from event_store.engine.watch import Limits, watched
 
@@ -101,3 +102,28 @@ def test_answers_have_an_end(folder: Path) -> None:
         assert connection.select("SELECT * FROM range(5)", 10).num_rows == 5
     with pytest.raises(QueryTooLarge, match="1 MiB"), connected(folder, Limits(bytes=1 << 20)) as connection:
         connection.select("SELECT * FROM range(1000000)")
+
+
+def test_an_error_amidst_the_answer_is_said_as_one_before_it(folder: Path) -> None:
+    late = "SELECT (CASE i WHEN 500000 THEN 'x' ELSE '1' END)::INT FROM range(1000000) t(i)"
+    with pytest.raises(QueryRefused, match="Could not convert string 'x'"), connected(folder) as connection:
+        connection.select(late)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("INTERRUPT Error: Interrupted!", duckdb.InterruptException),
+        ("Out of Memory Error: no more", duckdb.OutOfMemoryException),
+        ("IO Error: cannot read x.parquet", duckdb.Error),
+        ("Out of buffer", duckdb.Error),
+    ],
+)
+def test_what_arrow_says_of_an_error_is_known_by_its_text(text: str, kind: type[Exception]) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"a": [1]})
+        raise OSError(text)
+
+    with pytest.raises(duckdb.Error, match=text) as failed:
+        list(_batches(pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), broken())))
+    assert type(failed.value) is kind

@@ -8,7 +8,7 @@ from event_store.engine.found import NONE, Found, Key, Some
 
 
 def key(name: str) -> Key:
-    return name, frozenset({"word"})
+    return name, frozenset({"word"}), frozenset()
 
 
 def some(*seqs: int) -> Some:

@@ -107,3 +107,12 @@ def test_a_segment_that_lacks_what_was_found_in_it(snapshot: Snapshot) -> None:
 
     with pytest.raises(QueryFailed, match="lacks events"):
         events_at(snapshot, segment, Some(some.seqs + 100_000, some.rows, some.held), {"source_id"})
+
+
+def test_what_makes_polars_panic_cannot_be_read(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(*_: Any, **__: Any) -> Any:
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", panic)
+    with pytest.raises(SegmentUnreadable):
+        matching(snapshot, snapshot.segments[0], pl.col("message").str.contains("77$"))

@@ -1,23 +1,13 @@
 """Queries over segments and memory answer what they should, and look into no more than they need."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from event_store.engine import Engine, SegmentUnreadable
-from event_store.model import RAW_MESSAGE
-from event_store.query.writing import format_query
+from event_store.engine import Engine, SegmentUnreadable, run, source
 from event_store.storage import Snapshot, Store
 from event_store.storage.crypto import Keyring
-from event_store.storage.schema import arrow_type
-from tests.event_store_oracle import evaluate
-from tests.event_store_queries import Maker, makers, table_of
 from tests.unit.event_store.engine.conftest import FIRST, SECOND
 from tests.unit.event_store.engine.stores import asked, batch, rows, segment_of, snapshot_of
 from tests.unit.event_store.storage.events import SETTINGS, events
@@ -140,6 +130,31 @@ def test_a_segment_whose_values_or_words_cannot_match_is_passed_over(engine: Eng
     assert rows(engine.run(snapshot, asked("has err | count"))) == [(0,)]
 
 
+def test_what_was_found_for_more_is_no_answer_to_less(tmp_path: Path) -> None:
+    lines = {5: "error alpha", 55: "error beta", 95: "error beta"}
+    snapshot = snapshot_of(tmp_path, {"message": [lines.get(number, "fine") for number in range(100)]})
+    engine = Engine(tmp_path, threads=1)
+
+    assert rows(engine.run(snapshot, asked('error message == "error alpha" | fields seq'))) == [(5,)]
+    assert rows(engine.run(snapshot, asked("error | fields seq"))) == [(5,), (55,), (95,)]
+    engine.close()
+
+
+@pytest.mark.parametrize("most", [0, 32 << 20])
+def test_a_query_keeps_no_more_of_what_it_found_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(run, "_MOST_HELD", most)
+    shown: list[source.Source] = []
+    monkeypatch.setattr(run, "show", lambda made, *rest: (shown.append(made), source.show(made, *rest)))
+    lines = {"message": ["a needle", *["hay"] * 20]}
+    snapshot, engine = snapshot_of(tmp_path, lines, lines, lines), Engine(tmp_path, threads=1)
+
+    assert rows(engine.run(snapshot, asked("needle | count by message"))) == [("a needle", 3)]
+    assert [some.held is not None for made in shown for _, some in made.partial] == [most > 0] * 3
+    engine.close()
+
+
 def test_an_empty_store_answers(engine: Engine, folder: Path) -> None:
     nothing = Snapshot(folder, 1, (), ())
 
@@ -159,51 +174,3 @@ def test_what_a_store_took_is_found_before_and_after_it_is_flushed(tmp_path: Pat
     assert (before, after) == ([("5",)], [("5",), ("6",)])
     engine.close()
     store.close()
-
-
-# --- against the oracle -----------------------------------------------------------------------------------------------
-
-
-def split(table: pa.Table, folder: Path, cuts: Sequence[int], level: int) -> Snapshot:
-    """Put events into three segments and memory; a part lacks the columns that none of its events has."""
-    bounds = [0, *sorted(cuts), table.num_rows]
-    parts = [table.slice(start, end - start) for start, end in pairwise(bounds)]
-    *cold, hot = [[dense(part)] if part.num_rows else [] for part in parts]
-    segments = (segment_of(folder, batches, level=level) for batches in cold if batches)
-    return Snapshot(folder, 1, tuple(sorted(segments, key=lambda one: one.max_time)), tuple(hot))
-
-
-def dense(part: pa.Table) -> pa.RecordBatch:
-    table = part.combine_chunks().select([name for name in part.column_names if part[name].null_count < part.num_rows])
-    return pa.RecordBatch.from_arrays(
-        [table[name].combine_chunks().cast(arrow_type(name)) for name in table.column_names], names=table.column_names
-    )
-
-
-def cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if value != value else pytest.approx(value, rel=1e-12)
-    return (dict(value) or None) if isinstance(value, list | dict) else value
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    maker=makers(),
-    overflow=st.booleans(),
-    cuts=st.lists(st.integers(0, 40), min_size=3, max_size=3),
-    level=st.sampled_from([0, 1]),
-)
-def test_random_queries_answer_as_the_oracle_does(
-    engine: Engine, folder: Path, maker: Maker, overflow: bool, cuts: list[int], level: int
-) -> None:
-    made = maker.events(overflow=overflow)
-    table = table_of(made, overflow=overflow)
-    snapshot = split(table, folder, [min(cut, table.num_rows) for cut in cuts], level)
-    query = maker.query()
-
-    result = engine.run(snapshot, query)
-
-    names, expected = evaluate(query, made, snapshot.columns - {RAW_MESSAGE})
-    assert tuple(result.table.column_names) == names, format_query(query)
-    got = [tuple(map(cell, row)) for row in rows(result)]
-    assert got == [tuple(None if value != value else value for value in row) for row in expected], format_query(query)

@@ -83,6 +83,16 @@ def test_the_index_says_where_to_look(tmp_path: Path) -> None:
     assert found(scanner(), snapshot, segment, Sought(words("hay 77$"), (frozenset({"absentword"}),))) == []
 
 
+def test_what_an_index_narrowed_is_no_answer_where_other_words_are_sought(tmp_path: Path) -> None:
+    lines = {"message": [*["an error alpha", *["hay"] * 20], *["an error beta", *["hay"] * 20]]}
+    segment = segment_of(tmp_path, [batch(0, lines)])
+    snapshot, looks = Snapshot(tmp_path, 1, (segment,), ()), scanner()
+
+    assert found(looks, snapshot, segment, Sought(words("error"), (frozenset({"alpha"}),))) == [0]
+    assert found(looks, snapshot, segment, sought("error")) == [0, 21]
+    assert found(looks, snapshot, segment, Sought(words("error"), (frozenset({"beta"}),))) == [21]
+
+
 def test_without_an_index_all_is_looked_at(tmp_path: Path) -> None:
     segment = replace(segment_of(tmp_path, [batch(0, LINES)]), index_bytes=0, index_checksum="")
     snapshot = Snapshot(tmp_path, 1, (segment,), ())

@@ -1,5 +1,6 @@
 """The view `events`: parts with differing columns, whole or some of their rows."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from event_store.engine.database import Connection, Database
-from event_store.engine.errors import QueryFailed
+from event_store.engine.errors import QueryCancelled, QueryFailed
 from event_store.engine.found import Some
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Limits, watched
@@ -52,15 +53,27 @@ def test_some_rows_of_some_segments(snapshot: Snapshot, connection: Connection) 
     assert [row["seq"] for row in both] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("bound", ["_FEW", "_FEW_BYTES"])
 def test_many_rows_are_left_to_the_engine(
-    snapshot: Snapshot, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    snapshot: Snapshot, connection: Connection, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     partial = [(segment, Some(np.array([1, 2]))) for segment in snapshot.segments]
     few = shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs")
-    monkeypatch.setattr("event_store.engine.source._FEW", 1)
+    monkeypatch.setattr(f"event_store.engine.source.{bound}", 1)
 
     assert shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs") == few
     assert [row["seq"] for row in few] == [1, 2]
+
+
+def test_whoever_cancels_waits_for_no_more_segments(snapshot: Snapshot, tmp_path: Path) -> None:
+    cancel, database = threading.Event(), Database(tmp_path, memory_bytes=100 << 20, temp_bytes=1 << 20, threads=1)
+    gone = replace(snapshot, folder=tmp_path)  # none of its files is there
+    source = Source(snapshot=gone, partial=[(segment, Some(np.array([1, 2]))) for segment in snapshot.segments])
+
+    with pytest.raises(QueryCancelled), watched(Limits(), None, cancel) as watch, database.connect(watch) as connection:
+        cancel.set()
+        show(source, {"message"}, connection)
+    database.close()
 
 
 def test_nothing_at_all(snapshot: Snapshot, connection: Connection) -> None:

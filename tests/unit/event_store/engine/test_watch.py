@@ -65,6 +65,8 @@ def test_progress_says_how_far_it_is() -> None:
         (duckdb.OutOfMemoryException("full"), QueryTooLarge),
         (duckdb.BinderException("no column x"), QueryRefused),
         (duckdb.ConversionException("no number"), QueryRefused),
+        (duckdb.ConversionException("could not convert 'wrote x.parquet' to INT32"), QueryRefused),
+        (duckdb.BinderException("no column x.parquet"), QueryRefused),
         (duckdb.IOException("no such file"), QueryFailed),
         (duckdb.InvalidInputException("no magic bytes at the end of x.parquet"), QueryFailed),
     ],

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_store.engine import Engine, Limits, QueryTooLarge, Result
-from event_store.http.missed import Missed, Run, ends_before, missed, place_of
+from event_store.engine import Engine, Limits, QueryTimeout, QueryTooLarge, Result
+from event_store.http.missed import Missed, Run, missed, place_in, place_of
 from event_store.query.syntax import Expr, Query
 from event_store.storage import Snapshot
 from plumbing.http.refusal import Refusal
@@ -56,7 +56,7 @@ def test_what_stands_behind_a_place(run: Run, snapshot: Snapshot, place: int, en
 def test_each_has_the_place_behind_it_for_its_id(run: Run, snapshot: Snapshot) -> None:
     last = missed(run, snapshot, ERRORS, 0, 7, 10).events[-1]
     assert last.startswith(b"id: 7\nevent: event\n")
-    assert (ends_before(last, 6), ends_before(last, 7)) == (False, True)
+    assert place_in(last) == 7
 
 
 def test_how_many_more_there_are_is_told(run: Run, snapshot: Snapshot) -> None:
@@ -103,3 +103,10 @@ def test_what_is_no_place_is_refused(text: str) -> None:
     with suppress(Refusal):
         found = place_of(text)
         assert (found is None) == (text == "")
+
+
+def test_a_tail_that_was_away_too_long_goes_on_all_the_same(snapshot: Snapshot) -> None:
+    def slow(*_: Any) -> Result:
+        raise QueryTimeout("too long")
+
+    assert missed(slow, snapshot, ERRORS, 2, 7, 10) == Missed(7, (), 5)

@@ -17,7 +17,9 @@ from event_store.http.config import HttpSettings
 from event_store.http.matching import Matcher
 from event_store.http.tails import News, Tail, Tails
 from event_store.query.parse import parse
+from plumbing.diode import Diode
 from plumbing.http.refusal import Refusal
+from plumbing.http.sse import event
 from standpipe.reading.server_sent_events import EventParser
 from tests.strategies import batch_of
 
@@ -155,6 +157,16 @@ async def test_a_tail_begins_where_its_reader_was() -> None:
             assert tail.here == 13
 
 
+async def test_where_its_reader_is_never_goes_back() -> None:
+    tail = Tail(filter_of(""), Diode(10, 1000))
+    tail.begin(5)
+    tail.put([event(b"{}", name="event", place=str(place)) for place in (6, 7)], 0, 9)
+    assert len((await tail.next(ALL)).events) == 2
+
+    tail.put([event(b"{}", name="event", place="10")], 0, 12)  # just when a heartbeat is due
+    assert tail.here == 7
+
+
 async def test_nothing_is_kept_when_nobody_follows() -> None:
     async with running() as tails:
         tails.publish([batch("1")], 1)
@@ -175,3 +187,16 @@ async def test_there_are_so_many_and_none_when_the_store_stops() -> None:
             assert tail.is_over
         with pytest.raises(Refusal), tails.open(filter_of("")):
             pass
+
+
+async def test_what_lacks_memory_is_missed_and_whoever_appended_it_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any) -> pa.RecordBatch:
+        raise pa.ArrowMemoryError("no memory")
+
+    async with running() as tails:
+        with tails.open(filter_of("")) as tail:
+            with monkeypatch.context() as patched:
+                patched.setattr(module, "numbered", lacking)
+                tails.publish([batch("1", "2")], 2)
+            tails.publish([batch("3")], 3)
+            assert await hear(tail, 3) == ([(2, "3")], 2)

@@ -58,6 +58,16 @@ def test_marks_outlive_flushes_and_restarts_and_none_comes_twice(tmp_path: Path)
             assert store.marks() == tuple(expected)
 
 
+def test_the_marks_of_the_last_append_are_kept_however_many(tmp_path: Path) -> None:
+    with closing(opened(tmp_path, remembered_bytes=60)) as store:
+        store.append([events([1])], b"before")
+        store.append([events([2])], b"m" * 100)
+        assert store.marks() == (b"m" * 100,)
+        store.flush()
+    with closing(opened(tmp_path, remembered_bytes=60)) as store:
+        assert store.marks() == (b"m" * 100,)
+
+
 def test_marks_that_are_sealed_outlive_a_flush(tmp_path: Path) -> None:
     sealed = {"key_file": key_file(tmp_path / "keys", b"k")}
     with closing(opened(tmp_path / "store", **sealed)) as store:

@@ -84,6 +84,13 @@ async def test_what_is_older_than_what_is_there_comes_too(store: MemoryStore, fi
         assert await seqs(arrivals) == [1, 9, 8]
 
 
+async def test_events_of_a_store_that_took_its_place_are_others(store: MemoryStore, find: Callable[[], System]) -> None:
+    anew = event(1, "of the new one", time="2026-02-01T00:00:00.000000000Z")
+    store.tails = [[sent("event", event(3)), b"cut"], [sent("event", anew)]]
+    async with aclosing(follow(find, "", 5, lambda _: None, random.Random(1))) as arrivals:
+        assert await seqs(arrivals) == [1, 2, 3, 1]
+
+
 async def test_a_place_is_known_before_anything_came(store: MemoryStore, find: Callable[[], System]) -> None:
     store.tails = [[b": heartbeat\n\nid: p7\n\n", b"cut"], [sent("event", event(8))]]
     async with aclosing(follow(find, "", 0, lambda _: None, random.Random(1))) as arrivals:

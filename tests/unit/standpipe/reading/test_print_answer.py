@@ -103,6 +103,13 @@ async def test_a_long_scan_has_a_bar_on_a_terminal(
         tell(0.4, 1_234_567)
     assert "1,234,567 events" in screen.getvalue()
 
+    screen.truncate(0)
+    with module._bar() as tell:
+        await trio.sleep(1)
+        tell(0.4, 0)  # as many as who may not read everything is told of
+    assert "40%" in screen.getvalue()
+    assert "events" not in screen.getvalue()
+
 
 def test_one_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert form_of(as_json=False, as_csv=False, as_arrow=False) is Form.TEXT

@@ -1,16 +1,18 @@
 """The way to a drain whose name may say another thing each time, against real sockets."""
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
 from syslog_adapter.addresses import Addresses, parse_range
 from syslog_adapter.drain_url import DrainUrl
 from syslog_adapter.writers import DrainUnavailable, open_writer
-from syslog_adapter.writers.dialling import dial
+from syslog_adapter.writers.dialling import CheckedTransport, dial
 from tests.unit.syslog_adapter.writers.drains import (
     Drain,
     binding,
@@ -89,6 +91,23 @@ async def test_the_certificate_must_be_of_the_name(certs_dir: Path, other_certs_
                 with pytest.raises(DrainUnavailable, match="certificate"):
                     await writer.write(lines("one"))
             assert drain.requests == []
+
+
+async def test_the_name_beyond_ascii_is_the_one_that_was_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[httpx.Request] = []
+
+    async def send(_: object, request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", send)
+    server = NameServer(["127.0.0.1"])
+    addresses = Addresses([parse_range("127.0.0.9-127.0.0.9")], server.resolve)
+    async with httpx.AsyncClient(transport=CheckedTransport(addresses, ssl.create_default_context())) as client:
+        await client.post("https://faß.example/")  # `ssl` would ask for a certificate of fass.example, another name
+
+    assert server.asked == ["xn--fa-hia.example"]
+    assert sent[0].extensions["sni_hostname"] == "xn--fa-hia.example"
 
 
 async def test_addresses_are_tried_in_their_turn() -> None:
