@@ -84,7 +84,8 @@ class _Backup:
         self._target.look(self._manifest)
         drafts = self._drafts_of_log()  # first, as the store flushes it sooner than it removes segments
         kept = tuple(found for one in self._manifest.segments if (found := self._copied(one)) is not None)
-        self._target.note(self._manifest, self._target.version, self._manifest.version)
+        log = self._target.log | {(name, draft.stat().st_size) for name, draft in drafts.items()}
+        self._target.note(self._manifest, {self._target.version, self._manifest.version}, log)
         save(self._target.folder, replace(self._manifest, segments=kept))
         for name, draft in sorted(drafts.items()):
             draft.replace(self._target.folder / WAL / name)
@@ -101,7 +102,7 @@ class _Backup:
             try:
                 what = "" if self._target.take(self._source / piece.file, piece) else "its checksum is wrong"
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EIO):
+                if error.errno not in (errno.ENOENT, errno.EIO) or error.filename != str(self._source / piece.file):
                     raise
                 what = f"it cannot be copied: {error.strerror}"
             if what:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from xxhash import xxh3_64
@@ -16,6 +17,7 @@ from xxhash import xxh3_64
 from event_store.storage import Segment, StoreBusy, segments
 from event_store.storage.manifest import Manifest, load
 from event_store.storage.recovery import WAL
+from event_store.storage.wal import files
 from plumbing.private_files import PRIVATE, sync_directory, write_file
 
 _LOCK = "LOCK"
@@ -38,6 +40,10 @@ class Piece(NamedTuple):
     checksum: str
 
 
+LogFile: TypeAlias = tuple[str, int]
+"""The name of a file of the log, and how many bytes it has: it only grows."""
+
+
 def pieces(segment: Segment) -> list[Piece]:
     """Return the file of a segment, and the one beside it if there is one."""
     found = [Piece(segment.file, segment.bytes, segment.checksum)]
@@ -56,6 +62,8 @@ class Target:
     known: frozenset[Piece] = frozenset()
     """What its manifest names."""
     version: int = 0
+    log: frozenset[LogFile] = frozenset()
+    """What its log consists of."""
 
     @contextmanager
     def held(self, source: Path) -> Iterator[None]:
@@ -81,12 +89,13 @@ class Target:
     def look(self, manifest: Manifest) -> None:
         """Find out what it has of the store of `manifest`; BackupRefused if of another one, or events of its own."""
         noted = _noted(self.folder / _NOTE)
+        self.log = frozenset((path.name, path.stat().st_size) for path in _log(self.folder))
         before = load(self.folder) or Manifest(manifest.id)
         if before.id != manifest.id or (noted and noted["store"] != f"{before.id:016x}"):
             raise BackupRefused(f"{self.folder} is a backup of another store")
         if noted is None:
-            self.note(manifest, before.version)
-        elif before.version not in noted["versions"]:
+            self.note(manifest, {before.version}, self.log)
+        elif before.version not in noted["versions"] or not self.log <= set(map(tuple, noted["log"])):
             raise BackupRefused(f"{self.folder} was written to since it was a backup: name another folder")
         checksums = {segment.file: segment.checksum for segment in manifest.segments}
         is_other = any(checksums.get(each.file, each.checksum) != each.checksum for each in before.segments)
@@ -97,9 +106,9 @@ class Target:
         _make(self.folder / WAL)
         _make(self.folder / segments.FOLDER)
 
-    def note(self, manifest: Manifest, *versions: int) -> None:
-        """Remember what this is a copy of."""
-        said = {"store": f"{manifest.id:016x}", "versions": versions}
+    def note(self, manifest: Manifest, versions: Collection[int], log: Collection[LogFile]) -> None:
+        """Remember what this is a copy of: at one of these versions, with some of these files of the log."""
+        said = {"store": f"{manifest.id:016x}", "versions": sorted(versions), "log": sorted(log)}
         write_file(self.folder / _NOTE, orjson.dumps(said))
 
     def has(self, piece: Piece) -> bool:
@@ -125,21 +134,25 @@ class Target:
         return True
 
     def draft(self, source: Path, draft: Path, size: int) -> str:
-        """Copy the first `size` bytes of a file to one that is on disk when this returns; returns their checksum."""
+        """Copy the first `size` bytes of a file to one that is on disk when this returns; returns their checksum.
+
+        OSError, which names the file that it is about.
+        """
         checksum, left = xxh3_64(), size
         with source.open("rb") as file:
             draft.unlink(missing_ok=True)
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
             try:
                 with open(handle, "wb") as copy:
-                    while part := file.read(min(left, _READ_BYTES)):
+                    while part := _read(file, min(left, _READ_BYTES)):
                         copy.write(part)
                         checksum.update(part)
                         left -= len(part)
                         self.on_bytes(len(part))
                     copy.flush()
                     os.fsync(handle)
-            except BaseException:
+            except BaseException as error:
+                _name(error, draft)
                 draft.unlink(missing_ok=True)
                 raise
         return "" if left else checksum.hexdigest()
@@ -157,6 +170,10 @@ class Target:
         return len(log_files) + len(strays)
 
 
+def _log(folder: Path) -> list[Path]:
+    return [path for _, path in files(folder / WAL)] if (folder / WAL).is_dir() else []
+
+
 def _noted(path: Path) -> dict[str, Any] | None:
     """Read what an earlier backup noted; BackupRefused if that cannot be told."""
     try:
@@ -165,9 +182,22 @@ def _noted(path: Path) -> dict[str, Any] | None:
         return None
     except orjson.JSONDecodeError:
         said = None
-    if not isinstance(said, dict) or {"store", "versions"} - said.keys():
+    if not isinstance(said, dict) or {"store", "versions", "log"} - said.keys():
         raise BackupRefused(f"{path} is not what a backup wrote: name another folder")
     return said
+
+
+def _read(file: BufferedReader, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        _name(error, file.name)
+        raise
+
+
+def _name(error: BaseException, path: str | Path) -> None:
+    if isinstance(error, OSError) and error.filename is None:
+        error.filename = os.fspath(path)
 
 
 def _checksum(path: Path) -> str:

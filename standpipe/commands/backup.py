@@ -44,8 +44,10 @@ def backup(
                 target,
                 lambda copied, every: draw(copied / max(1, every), f"{bytes_text(copied)} of {bytes_text(every)}"),
             )
-    except (BackupRefused, StoreBusy, StoreDamaged, StoreMissing, OSError) as error:
+    except (BackupRefused, StoreBusy, StoreDamaged, StoreMissing) as error:
         raise CommandFailed(str(error)) from error
+    except OSError as error:
+        raise CommandFailed(f"cannot bring the copy in {target} up to date: {error}") from error
     figures = {
         "segments": done.segments,
         "copied": done.copied,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
@@ -19,6 +17,7 @@ import typer
 from standpipe.bar import bar
 from standpipe.commands.store import EventsDir, KeyFile
 from standpipe.errors import CommandFailed
+from standpipe.importing.paths import source_of, why_none
 from standpipe.options import DataDir, Json, Tags
 from standpipe.printing import print_json, print_table
 from standpipe.reading.session import notice
@@ -36,8 +35,8 @@ if TYPE_CHECKING:  # it takes most of a second to import, which no other command
 MOST_TOLD = 20
 """As many things that are wrong are told one by one; all are counted."""
 _INSTEAD = "stop it first, or send the lines through it: standpipe emit --source ID - < FILE"
-_COMPRESSED = re.compile(r"\.(?:gz|zst|bz2|xz)$")
-_ROTATED = re.compile(r"(?:[.-]\d+)+$")
+_BEGUN = {"LOCK", "segments", "wal", ".MANIFEST.json.new"}
+"""What is in the folder of a store that was being made when the disk was full, or at a kill."""
 
 
 class LogStream(StrEnum):
@@ -125,11 +124,11 @@ def import_files(
         journalctl -o short-iso | standpipe store import --source-id journal -
     """  # fmt: skip
     from standpipe.importing.batches import Form
-    from standpipe.importing.run import Wanted
+    from standpipe.importing.run import Wanted, no_end_untold
 
     for path in files:
-        if str(path) != "-" and (path.is_dir() or not path.exists()):
-            raise typer.BadParameter(f"there is no file {path}", param_hint=["FILE"])
+        if why := why_none(path):
+            raise typer.BadParameter(why, param_hint=["FILE"])
     origins = {path: parse_origin(source_id or source_of(path), instance_id, tag or []).head for path in files}
     wanted = Wanted(
         head=origins.__getitem__,
@@ -140,38 +139,32 @@ def import_files(
         compact=compact,
     )
     store = _open(events_dir or resolve_data_dir(data_dir) / EVENTS_DIR, key_file)
-    try:
-        done, counts = _import(store, wanted, files, skip, parse_fields=parse_fields)
-    finally:
-        store.close()
-    _show(done, counts, as_json=as_json)
-    if done.ended_by:
-        _tell_how_to_go_on(done, files)
-        raise typer.Exit(128 + done.ended_by)
+    with no_end_untold():
+        try:
+            done, counts = _import(store, wanted, files, skip, parse_fields=parse_fields)
+        finally:
+            store.close()
+        _show(done, counts, as_json=as_json)
+        if done.ended_by:
+            _tell_how_to_go_on(done, files)
+            raise typer.Exit(128 + done.ended_by)
     if done.troubles or done.messages.malformed or counts.unfit:
         raise typer.Exit(1)
-
-
-def source_of(path: Path) -> str:
-    """Return what a file is about: `access` for `access.log-20261121.gz`."""
-    if str(path) == "-":
-        return "stdin"
-    name = os.fsencode(path.name).decode("utf-8", "replace")
-    bare = _ROTATED.sub("", _COMPRESSED.sub("", name))
-    return Path(bare).stem or name
 
 
 def _open(folder: Path, key_file: Path | None) -> Store:
     from event_store.storage import StorageSettings, Store, StoreBusy, StoreDamaged, StoreFull, StoreLocked
     from event_store.storage.manifest import NAME
 
-    if folder.is_dir() and not (folder / NAME).exists() and any(folder.iterdir()):
+    if folder.is_dir() and not (folder / NAME).exists() and {path.name for path in folder.iterdir()} - _BEGUN:
         raise CommandFailed(f"there is no store in {folder}, but something else")
     try:
         return Store.open(folder, StorageSettings(key_file=key_file))
     except StoreBusy as error:
         raise CommandFailed(f"{error}: {_INSTEAD}") from error
-    except (StoreDamaged, StoreLocked, StoreFull, OSError) as error:
+    except OSError as error:
+        raise CommandFailed(f"cannot open the store in {folder}: {error}") from error
+    except (StoreDamaged, StoreLocked, StoreFull) as error:
         raise CommandFailed(str(error)) from error
 
 

@@ -22,6 +22,8 @@ from standpipe.importing.lines import Parcel
 MAX_MESSAGE_BYTES = 64 << 20
 _PARCEL_BYTES = 1 << 20
 _MOST_VARINT = 5
+_FIRST_FIELDS = bytes([0x08, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42, 0x4A, 0x52])
+"""What an envelope may begin with; else text would be one, of fields that nobody knows: a blank line, and `\\tat x`."""
 
 
 class Form(StrEnum):
@@ -148,13 +150,15 @@ def _begins_with_envelope(batch: bytes, at: int) -> bool:
         size, first = _length(batch, at + 1)
     except (IndexError, LengthBroken):
         return False
+    if not size or first == len(batch) or batch[first] not in _FIRST_FIELDS:
+        return False
     if first + size > len(batch):  # longer than what is seen of the file: its first field must do
-        return len(batch) >= _PARCEL_BYTES and batch[first] in b"\x08\x12\x1a\x22\x42"
+        return len(batch) >= _PARCEL_BYTES
     try:
         _, envelopes, _, malformed = kernel.admit(batch[at : first + size])
     except DecodeError:
         return False
-    return size > 0 and envelopes == 1 and not malformed
+    return bool(envelopes == 1 and not malformed)
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

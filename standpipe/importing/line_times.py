@@ -26,13 +26,15 @@ _MOST_JSON = 1 << 20
 
 _CLOCK = rb"[0-2]\d:[0-5]\d:[0-6]\d"
 _FRACTION = rb"(?:[.,](\d{1,9})\d*)?"
+_OFFSET = rb"[+-](?:0\d|1[0-4])"
+_ZONE = rb"(?: ?([Zz](?![A-Za-z])|(?:UTC|GMT)(?![\w+-])|%b:?[0-5]\d(?!\d)|(?<! )%b(?![\d:])))" % (_OFFSET, _OFFSET)
 _NAMES = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _MONTH = b"|".join(_NAMES)
 # Each has three groups: the time to the second, its fraction, and what follows that and is of it.
-_ISO = re.compile(rb"(\d{4}[-/][01]\d[-/][0-3]\d[Tt ]%b)%b(?: ?([Zz]|[+-]\d\d:?\d\d(?!\d)))?" % (_CLOCK, _FRACTION))
+_ISO = re.compile(rb"(\d{4}[-/][01]\d[-/][0-3]\d[Tt ]%b)%b%b?" % (_CLOCK, _FRACTION, _ZONE))
 _CLF = re.compile(rb"\[([0-3]\d/(?:%b)/\d{4}:%b)%b(?: ([+-]\d{4}))?" % (_MONTH, _CLOCK, _FRACTION))
 _BSD = re.compile(
-    rb"(?<![A-Za-z])((?:%b) {1,2}\d{1,2} (?:\d{4} )?%b)%b(?: (\d{4})(?!\d))?" % (_MONTH, _CLOCK, _FRACTION)
+    rb"(?<![A-Za-z])((?:%b) {1,2}\d{1,2} (?:\d{4} )?%b)%b(?: ((?:19|20)\d\d)(?!\d))?" % (_MONTH, _CLOCK, _FRACTION)
 )
 _ANDROID = re.compile(rb"\A([01]\d-[0-3]\d %b)\.(\d{1,9})()" % _CLOCK)
 _GLOG = re.compile(rb"\A[IWEFD]([01]\d[0-3]\d %b)\.(\d{1,9})()" % _CLOCK)
@@ -111,6 +113,10 @@ class LineTimes:
         return None
 
     def _iso(self, text: bytes, offset: bytes) -> int | None:
+        if offset in (b"UTC", b"GMT"):
+            offset = b"Z"
+        elif len(offset) == len(b"+01"):
+            offset += b"00"
         return iso_ns(text.replace(b"/", b"-") + offset, self._zone)
 
     def _clf(self, text: bytes, offset: bytes) -> int | None:
@@ -190,7 +196,7 @@ def _exact(value: float, unit_ns: int) -> int:
 
 _PATTERNS = {
     "Y": r"\d{4}", "y": r"\d\d", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "I": r"\d{1,2}", "M": r"\d{1,2}",
-    "S": r"\d{1,2}", "f": r"\d{1,6}", "j": r"\d{1,3}", "b": r"[^\W\d_]{3,}", "B": r"[^\W\d_]{3,}", "h": r"[^\W\d_]{3,}",
+    "S": r"\d{1,2}", "f": r"\d{1,6}", "j": r"\d{1,3}", "b": r"[^\W\d_]{3,}", "B": r"[^\W\d_]{3,}",
     "a": r"[^\W\d_]{2,}", "A": r"[^\W\d_]{2,}", "p": r"[AaPp]\.?[Mm]\.?", "z": r"(?:Z|[+-]\d\d:?\d\d)", "%": "%",
 }  # fmt: skip
 
@@ -234,7 +240,8 @@ _strptime = datetime.strptime
 
 def _pattern_of(form: str) -> str:
     parts = re.split(r"(%.)", form)
-    unknown = [part for part in parts[1::2] if part[1] not in _PATTERNS]
-    if unknown or len(parts) < 3:
-        raise ValueError(f"{form!r} is no form of a time: {' '.join(unknown) or 'nothing in it begins with %'}")
+    said = [part for part in parts[1::2] if part != "%%"]
+    wrong = [part for part in said if part[1] not in _PATTERNS or said.count(part) > 1]
+    if wrong or not said:
+        raise ValueError(f"{form!r} is no form of a time: {' '.join(wrong) or 'nothing in it begins with %'}")
     return "".join(_PATTERNS[part[1]] if at % 2 else re.escape(part) for at, part in enumerate(parts))

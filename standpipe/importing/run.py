@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -104,23 +105,36 @@ class Import:
 
     def _until_interrupted(self) -> trio.CancelScope:
         self._reading = trio.CancelScope()
+        if self.done.ended_by:  # in between, there was nothing to cancel
+            self._reading.cancel()
         return self._reading
 
     async def _file(self, path: Path, skip: int, on_progress: OnProgress) -> None:
         troubles = len(self.done.troubles)
         try:
-            with open_stream(path) as stream:
-                parcels = self._parcels(stream, skip)
-                send, receive = trio.open_memory_channel[Parcel](1)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._read, stream, parcels, send)
-                    async for parcel in receive:
-                        await self._write(parcel, nursery)
-                        on_progress(stream, self.done)
+            with ExitStack() as opened:
+                found = None
+                with self._until_interrupted():  # a pipe may have nothing for a while, nor anybody who writes to it
+                    opening = partial(self._opened, opened, path, skip)
+                    found = await trio.to_thread.run_sync(opening, abandon_on_cancel=True)
+                if found is not None:
+                    await self._events_of(*found, on_progress)
         except StreamBroken as error:
             self._note_trouble(path, str(error))
         if not self.done.ended_by and len(self.done.troubles) == troubles:
             self.done.files += 1
+
+    def _opened(self, opened: ExitStack, path: Path, skip: int) -> tuple[Stream, Iterator[Parcel]]:
+        stream = opened.enter_context(open_stream(path))
+        return stream, self._parcels(stream, skip)
+
+    async def _events_of(self, stream: Stream, parcels: Iterator[Parcel], on_progress: OnProgress) -> None:
+        send, receive = trio.open_memory_channel[Parcel](1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, stream, parcels, send)
+            async for parcel in receive:
+                await self._write(parcel, nursery)
+                on_progress(stream, self.done)
 
     def _note_trouble(self, path: Path, trouble: str) -> None:
         self.done.troubles.append((path, trouble))
@@ -185,3 +199,14 @@ class Import:
                 yield chunk
         except StreamBroken as error:
             self._note_trouble(stream.path, str(error))
+
+
+@contextmanager
+def no_end_untold() -> Iterator[None]:
+    """Let signals end nothing but the reading: who is not told that all is in the store would bring it in again."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -20,8 +20,11 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
+from envelope.numbers_as_text import INT64
+
 CHUNK_BYTES = 1 << 20
 STDIN = Path("-")
+_PIECE_BYTES = 4096
 _MAGIC_BYTES = 6
 _READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
@@ -37,13 +40,14 @@ class Stream:
         self.path = path
         self._raw = raw
         self._head = b""
+        self._broken: StreamBroken | None = None
         self._content = _decompressed(raw)
         found = os.fstat(raw.fileno())
         self.may_wait = not stat.S_ISREG(found.st_mode)
         """Whether there may be nothing to be read for a while."""
         self.bytes = 0 if self.may_wait else found.st_size
         """On disk; 0 if nobody knows."""
-        self.newest_ns = time.time_ns() if self.may_wait else found.st_mtime_ns
+        self.newest_ns = time.time_ns() if self.may_wait else min(max(INT64[0], found.st_mtime_ns), INT64[-1])
         """No line of it is later."""
 
     def head(self) -> bytes:
@@ -62,10 +66,26 @@ class Stream:
         return self._raw.tell() if self.bytes else 0
 
     def _read(self) -> bytes:
+        if self._broken is not None:
+            raise self._broken
         try:
-            return self._content.read1(CHUNK_BYTES) if self._content is self._raw else self._content.read(CHUNK_BYTES)
+            return self._raw.read1(CHUNK_BYTES) if self._content is self._raw else self._decompress()
         except _READ_ERRORS as error:
-            raise StreamBroken(str(getattr(error, "strerror", None) or error) or "it ends too early") from error
+            raise _broken(error) from error
+
+    def _decompress(self) -> bytes:
+        """Return the next chunk: bit by bit, as of what is read at once, nothing is left when it turns out broken."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while size < CHUNK_BYTES and (part := self._content.read1(_PIECE_BYTES)):
+                parts.append(part)
+                size += len(part)
+        except _READ_ERRORS as error:
+            if not parts:
+                raise
+            self._broken = _broken(error)
+        return b"".join(parts)
 
     def _filled(self) -> bytes:
         """Read what there is at once, and as much as there must be to see what it is."""
@@ -90,6 +110,10 @@ def open_stream(path: Path) -> Iterator[Stream]:
     finally:
         if stream is None or not stream.may_wait:  # to close it would wait for who reads from it
             file.close()
+
+
+def _broken(error: Exception) -> StreamBroken:
+    return StreamBroken(str(getattr(error, "strerror", None) or error) or "it ends too early")
 
 
 def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +225,29 @@ def test_a_copy_that_is_written_to_is_left_alone(store: Store, tmp_path: Path) -
     with pytest.raises(BackupRefused, match="written to since"):
         back_up(store.folder, tmp_path / "copy")
     assert 100 in numbers(tmp_path / "copy")
+
+
+def test_a_copy_that_has_events_of_its_own_in_its_log_is_refused(store: Store, tmp_path: Path) -> None:
+    back_up(store.folder, tmp_path / "copy")
+    copy = opened(tmp_path / "copy")
+    copy.append([events([99])])
+    copy.close()
+    with pytest.raises(BackupRefused, match="written to since"):
+        back_up(store.folder, tmp_path / "copy")
+    assert 99 in numbers(tmp_path / "copy")
+
+
+def test_a_copy_whose_disk_fails_says_nothing_of_the_store(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(store.folder, tmp_path / "copy")
+    store.append([events([8])])
+    store.flush()
+
+    def fails(_: Target, __: Path, draft: Path, ___: int) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(draft))
+
+    monkeypatch.setattr(Target, "draft", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        back_up(store.folder, tmp_path / "copy")
+    assert numbers(tmp_path / "copy") == list(range(8))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from event_store.storage.manifest import Manifest, save
 from tests.unit.event_store.storage.events import opened
 
 MANIFEST = Manifest(7, version=3)
+LOG = f"{3:020d}.wal"
 
 
 def target(folder: Path) -> Target:
@@ -37,9 +40,14 @@ def test_a_backup_of_another_store_or_of_a_later_time_is_refused(tmp_path: Path)
     one = target(tmp_path)
     with one.held(tmp_path.parent / "source"):
         one.look(MANIFEST)
-        one.note(MANIFEST, 0, 3)
+        one.note(MANIFEST, {0, 3}, {(LOG, 9)})
         save(tmp_path, MANIFEST)
+        (tmp_path / "wal" / LOG).write_bytes(bytes(9))
         one.look(MANIFEST)
+        (tmp_path / "wal" / LOG).write_bytes(bytes(10))
+        with pytest.raises(BackupRefused, match="written to since"):
+            one.look(MANIFEST)
+        (tmp_path / "wal" / LOG).unlink()
         for other, what in ((replace(MANIFEST, id=8), "another store"), (replace(MANIFEST, version=2), "later time")):
             with pytest.raises(BackupRefused, match=what):
                 one.look(other)
@@ -77,3 +85,15 @@ def test_a_file_comes_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not one.has(good)
     one.known = frozenset([good])
     assert one.has(good)
+
+
+def test_a_disk_that_fails_is_named_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "file").write_bytes(b"content")
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match=str(tmp_path / "draft")):
+        target(tmp_path).draft(tmp_path / "file", tmp_path / "draft", 7)
+    with pytest.raises(OSError, match="/proc/self/mem"):
+        target(tmp_path).draft(Path("/proc/self/mem"), tmp_path / "draft", 7)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import signal
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,8 @@ from typing import Any
 import pytest
 import typer
 
-from event_store.storage import Reader, StorageSettings, Store
-from standpipe.commands.import_files import LogStream, import_files, source_of
+from event_store.storage import Reader, StorageSettings, Store, recovery
+from standpipe.commands.import_files import LogStream, import_files
 from standpipe.errors import CommandFailed
 from tests.unit.event_store.storage.events import key_file, rows_of
 
@@ -72,6 +75,21 @@ def test_what_is_not_in_the_store_ends_with_1(log: Path, tmp_path: Path, capsys:
     assert len(rows(tmp_path)) == 3
 
 
+def test_a_signal_that_comes_when_all_is_in_the_store_ends_nothing(
+    log: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Store.close
+
+    def interrupted(store: Store) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        close(store)
+
+    monkeypatch.setattr(Store, "close", interrupted)
+    import_files([log], data_dir=tmp_path, as_json=True)
+    assert json.loads(capsys.readouterr().out)["events"] == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_store_that_runs_is_left_alone(log: Path, tmp_path: Path) -> None:
     with (
         closing(Store.open(tmp_path / "events", StorageSettings())),
@@ -86,6 +104,20 @@ def test_a_folder_of_something_else_is_left_alone(log: Path, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [log]
 
 
+def test_a_store_that_was_being_made_when_the_disk_was_full_is_made(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "save", full)
+        with pytest.raises(CommandFailed, match=r"cannot open the store in .*events.*No space"):
+            import_files([log], data_dir=tmp_path)
+    import_files([log], data_dir=tmp_path)
+    assert len(rows(tmp_path)) == 3
+
+
 @pytest.mark.parametrize(
     "wrong", [{"timezone": "Mars/Olympus"}, {"timezone": "/etc"}, {"time_format": "%Q"}, {"tag": ["x"]}]
 )
@@ -96,25 +128,11 @@ def test_a_wrong_option_is_named_before_anything_is_done(wrong: Any, log: Path, 
 
 
 def test_a_file_that_is_not_there_is_named_before_anything_is_done(log: Path, tmp_path: Path) -> None:
-    for missing in (tmp_path / "none", tmp_path):
-        with pytest.raises(typer.BadParameter, match="no file"):
-            import_files([log, missing], data_dir=tmp_path)
+    for missing, what in (
+        ("none", "no file"),
+        (".", "no file"),
+        ("a" * 300, "too long"),
+    ):
+        with pytest.raises(typer.BadParameter, match=what):
+            import_files([log, tmp_path / missing], data_dir=tmp_path)
     assert list(tmp_path.iterdir()) == [log]
-
-
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [
-        ("access.log", "access"),
-        ("access.log.1.gz", "access"),
-        ("access.log-20261121.zst", "access"),
-        ("app", "app"),
-        ("app-2026-11-21.log", "app-2026-11-21"),
-        (".log", ".log"),
-        ("1", "1"),
-        ("-", "stdin"),
-        ("b\udcff.log", "b�"),
-    ],
-)
-def test_a_source_is_called_as_its_file(name: str, source: str) -> None:
-    assert source_of(Path(name)) == source

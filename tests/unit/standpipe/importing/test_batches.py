@@ -117,3 +117,10 @@ def test_any_bytes_are_read_or_refused(content: bytes, chunk: int) -> None:
     for form in (Form.BATCHES, Form.BATCH):
         read(form, content, chunk=chunk)
         read(form, delimited(logs("a")) + content, chunk=chunk)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\n\tat java.lang.Thread.run(x)\n", b"\r\n\tat a.b.C.run(x)\n", b"\n\tINFO a b c d\n"]
+)
+def test_text_behind_a_blank_line_is_none(text: bytes) -> None:
+    assert form_of(text) is Form.LINES

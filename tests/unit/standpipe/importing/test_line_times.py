@@ -26,6 +26,8 @@ def ns(text: str) -> int:
         (b"2026-11-20T10:11:12.123456789Z hello", ns("2026-11-20T10:11:12") + 123_456_789),
         (b"2015-10-18 18:01:47,978 INFO [main] Created", ns("2015-10-18T18:01:47.978")),
         (b"[2026-11-20T10:11:12+01:00] hello", ns("2026-11-20T09:11:12")),
+        (b"2026-11-20 10:11:12.5 UTC [12] LOG:  ready", ns("2026-11-20T10:11:12.5")),
+        (b"2026-11-20 10:11:12+01 postgres", ns("2026-11-20T09:11:12")),
         (b"2026/11/20 10:11:12 [error] 12#0: *1 open() failed", ns("2026-11-20T10:11:12")),
         (b"nova-api.log.1.2017-05-16_13:53:08 2017-05-16 00:00:00.008 25746 INFO", ns("2017-05-16T00:00:00.008")),
         (b"<34>1 2003-10-11T22:14:15.003Z host su - ID47 - failed", ns("2003-10-11T22:14:15.003")),
@@ -126,5 +128,21 @@ def test_a_given_year_counts_for_a_given_form() -> None:
 
 @pytest.mark.parametrize("form", ["", "%Q", "at noon"])
 def test_what_is_no_form_is_refused(form: str) -> None:
+    with pytest.raises(ValueError, match="no form of a time"):
+        GivenForm(form, NEWEST_NS)
+
+
+@pytest.mark.parametrize("behind", [b"Zookeeper started", b"-9999 dBm", b"-10 items", b"GMT+1 is not known", b"UTCX"])
+def test_what_only_looks_like_a_zone_is_none(behind: bytes) -> None:
+    times = LineTimes(NEWEST_NS, ZoneInfo("Europe/Berlin"))
+    assert times.of(b"2026-11-20 10:11:12 " + behind) == ns("2026-11-20T09:11:12")
+
+
+def test_a_host_that_is_called_by_a_number_is_no_year() -> None:
+    assert LineTimes(NEWEST_NS, UTC).of(b"Nov 20 10:11:12 1234 sshd: x") == ns("2026-11-20T10:11:12")
+
+
+@pytest.mark.parametrize("form", ["%m %m", "%h %d", "%%", "%Y-%m-%d %Y"])
+def test_a_form_that_no_time_can_have_is_refused(form: str) -> None:
     with pytest.raises(ValueError, match="no form of a time"):
         GivenForm(form, NEWEST_NS)

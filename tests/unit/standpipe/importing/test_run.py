@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from envelope.framing import varint
 from envelope.pb.loggregator_v2_pb2 import Envelope
@@ -109,21 +110,44 @@ async def test_a_signal_ends_it_at_a_place_from_which_it_can_go_on(
     assert messages(store) == [str(number) for number in range(40)]
 
 
-async def test_whoever_waits_for_standard_input_can_be_interrupted(store: Store) -> None:
+async def test_a_signal_between_two_files_counts_for_the_next(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "app").write_bytes(b"one\n")
+    work, _ = importing(store)
+    work.done.ended_by = signal.SIGINT
+    await work.run([tmp_path / "app"], 0, lambda *_: None)
+    assert (work.done.upto, messages(store)) == (0, [])
+
+
+@pytest.fixture
+def stdin() -> Iterator[int]:
+    """Standard input, for as long as the test: the end that is written to."""
     ours, theirs = os.pipe()
-    stdin = os.dup(0)
+    before = os.dup(0)
     os.dup2(ours, 0)
-    try:
-        os.write(theirs, b"one\ntwo")
-        work, _ = importing(store)
-        with trio.fail_after(60):
-            await work.run([STDIN], 0, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        assert (work.done.ended_by, work.done.upto, messages(store)) == (signal.SIGTERM, 1, ["one"])
-    finally:
-        os.close(theirs)  # ends the thread that waits
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and thread.name.startswith("trio"):
-                thread.join(1)
-        os.dup2(stdin, 0)
-        os.close(stdin)
-        os.close(ours)
+    yield theirs
+    os.close(theirs)  # ends the thread that waits
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.name.startswith("trio"):
+            thread.join(1)
+    os.dup2(before, 0)
+    os.close(before)
+    os.close(ours)
+
+
+async def test_whoever_waits_for_standard_input_can_be_interrupted(store: Store, stdin: int) -> None:
+    os.write(stdin, b"one\ntwo")
+    work, _ = importing(store)
+    with trio.fail_after(60):
+        await work.run([STDIN], 0, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert (work.done.ended_by, work.done.upto, messages(store)) == (signal.SIGTERM, 1, ["one"])
+
+
+@pytest.mark.usefixtures("stdin")
+async def test_whoever_waits_for_the_first_of_it_can_be_interrupted(store: Store) -> None:
+    work, _ = importing(store)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work.run, [STDIN], 0, lambda *_: None)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (work.done.ended_by, work.done.upto, work.done.files) == (signal.SIGINT, 0, 0)

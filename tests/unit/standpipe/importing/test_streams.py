@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from envelope.numbers_as_text import INT64
 from standpipe.importing.streams import STDIN, StreamBroken, open_stream
 
 CONTENT = os.urandom(1000) * 1200
@@ -82,3 +83,26 @@ def test_standard_input_is_read_as_it_comes() -> None:
         os.dup2(stdin, 0)
         os.close(stdin)
         os.close(ours)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_comes_before_the_end_that_is_missing_is_read(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path, content = tmp_path / "app.log", os.urandom(2_500_000).hex().encode()
+    path.write_bytes(compress(content)[:-500_000])
+    read: list[bytes] = []
+    with open_stream(path) as stream, pytest.raises(StreamBroken):
+        read.extend(iter(stream.read, b""))
+    found = b"".join(read)
+    assert content.startswith(found)
+    assert len(found) > 3_000_000
+
+
+@pytest.mark.parametrize(("seconds", "newest_ns"), [(10_413_792_000, INT64[-1]), (-9_300_000_000, INT64[0])])
+def test_the_time_of_a_file_is_one_that_an_envelope_can_carry(seconds: int, newest_ns: int, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.touch()
+    os.utime(path, (seconds, seconds))
+    if path.stat().st_mtime_ns in INT64:
+        pytest.skip("this disk has no such times")
+    with open_stream(path) as stream:
+        assert stream.newest_ns == newest_ns
