@@ -93,8 +93,9 @@ def _rows(snapshot: Snapshot, segment: Segment, some: Some) -> Places:
     """Return which rows of the file some events are, in any order."""
     if some.rows is not None:
         return some.rows
-    near = _columns(snapshot, segment, ["row", "seq"]).filter(_is_between(some.seqs)).collect()
-    return near.filter(near["seq"].is_in(pl.Series(some.seqs).implode()))["row"].cast(pl.Int64).to_numpy()
+    seqs = _columns(snapshot, segment, ["seq"]).collect()["seq"].to_numpy()
+    near = np.flatnonzero((seqs >= some.seqs[0]) & (seqs <= some.seqs[-1]))
+    return near[np.isin(seqs[near], some.seqs)]
 
 
 def _is_between(seqs: Places) -> pl.Expr:

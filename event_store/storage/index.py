@@ -7,8 +7,9 @@ they are few. All of it can be made of the segment again: nothing is lost with i
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
@@ -26,6 +27,7 @@ MOST_VALUE_BYTES = 64 << 10
 _TEXT_BYTES = 100
 """What a text takes in memory beside its letters."""
 _MAGIC = b"SINDEX1\0"
+_LENGTH_BYTES = 8
 _MOST_CODED = 4096
 """A dictionary that is longer is one of ids: nobody looks which of its texts these events have."""
 
@@ -33,7 +35,9 @@ _MOST_CODED = 4096
 class Index:
     """Says of a segment where a word may be, and which values a column has. It never changes."""
 
-    def __init__(self, ends: tuple[int, ...], filters: tuple[bytes, ...], values: dict[str, list[str] | None]) -> None:
+    def __init__(
+        self, ends: tuple[int, ...], filters: tuple[memoryview, ...], values: dict[str, list[str] | None]
+    ) -> None:
         self.rows = ends[-1] if ends else 0
         listed = [text for texts in values.values() if texts for text in texts]
         self.nbytes = sum(map(len, filters)) + _bytes_of(listed) + len(listed) * _TEXT_BYTES
@@ -93,24 +97,36 @@ class Indexing:
         for name, texts in sorted(listed.items(), key=lambda one: (_bytes_of(one[1]), one[0])):
             room -= _bytes_of(texts)
             values[name] = texts if room >= 0 else None
-        ends = struct.pack(f"<{len(self._ends)}Q", *self._ends)
-        packed: bytes = msgpack.packb((ends, self._filters, values))
-        return _MAGIC + packed
+        head = msgpack.packb((_packed(self._ends), _packed(map(len, self._filters)), values))
+        return b"".join((_MAGIC, len(head).to_bytes(_LENGTH_BYTES, "little"), head, *self._filters))
 
 
 def parse(content: bytes) -> Index:
-    """Read the bytes of the file; ValueError if they are not what `form` made."""
+    """Read the bytes of the file, which are not copied; ValueError if they are not what `form` made."""
     if not content.startswith(_MAGIC):
         raise ValueError("its start is none of an index")
+    start = len(_MAGIC) + _LENGTH_BYTES
+    behind = start + int.from_bytes(content[len(_MAGIC) : start], "little")
+    head, filters = memoryview(content)[start:behind], memoryview(content)[behind:]
     try:
-        packed, filters, values = msgpack.unpackb(memoryview(content)[len(_MAGIC) :])
-        ends = struct.unpack(f"<{len(packed) // 8}Q", packed)
+        packed, lengths, values = msgpack.unpackb(head)
+        ends, sizes = _unpacked(packed), _unpacked(lengths)
     except (ValueError, TypeError, struct.error) as error:
         raise ValueError(f"it cannot be read: {error}") from error
     rising = all(first < second for first, second in zip((0, *ends), ends, strict=False))
-    if not (rising and _are(bytes, filters) and len(filters) == len(ends) and _are_values(values)):
+    if not (rising and len(sizes) == len(ends) and sum(sizes) == len(filters) and _are_values(values)):
         raise ValueError("it is none of an index")
-    return Index(ends, tuple(filters), values)
+    bounds = pairwise(accumulate(sizes, initial=0))
+    return Index(ends, tuple(filters[first:end] for first, end in bounds), values)
+
+
+def _packed(numbers: Iterable[int]) -> bytes:
+    listed = list(numbers)
+    return struct.pack(f"<{len(listed)}Q", *listed)
+
+
+def _unpacked(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 8}Q", packed)
 
 
 def _blocks(column: pa.ChunkedArray) -> Iterator[pa.StringArray]:

@@ -138,10 +138,11 @@ anything = st.recursive(
 )
 
 
-@given(anything | st.tuples(anything, anything, anything))
-def test_what_is_packed_otherwise_is_refused_or_harmless(packed: object) -> None:
+@given(anything | st.tuples(anything, anything, anything), st.binary(max_size=20), st.integers(-3, 3))
+def test_what_is_packed_otherwise_is_refused_or_harmless(packed: object, filters: bytes, wrong: int) -> None:
+    head = msgpack.packb(packed)
     try:
-        made = parse(index._MAGIC + msgpack.packb(packed))
+        made = parse(index._MAGIC + max(len(head) + wrong, 0).to_bytes(8, "little") + head + filters)
     except ValueError:
         return
     assert made.rows >= 0
