@@ -25,7 +25,7 @@ class HotBuffer:
     bytes: int = 0
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _sizes: list[int] = field(default_factory=list)
-    """Bytes of each batch: to ask Arrow takes as long as to copy a small one."""
+    """Bytes of the buffers of each batch, which are its own."""
     _small: int = 0
     """As many of them, the last ones, are small and may be joined."""
 
@@ -64,7 +64,7 @@ class HotBuffer:
         self._append(joined)
 
     def _append(self, batch: pa.RecordBatch) -> None:
-        size = batch.nbytes
+        size = batch.get_total_buffer_size()
         self._batches.append(batch)
         self._sizes.append(size)
         self.bytes += size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +58,18 @@ def write_table(
 ) -> Written:
     """Write `table` to a file that is on disk when this returns; sealed, if there is a secret.
 
-    `watch` is given what is in it, in the order in which it is there: row groups, one or several at once.
+    `watch` is given what is in it, in the order in which it is there, a row group while that is written, in a thread.
     """
     sealing = None if secret is None else pe.create_encryption_properties(secret)
     options = _options(table, layout, with_blooms=secret is None)  # Arrow seals no bloom filters
-    with _Sink(path) as sink:
+    with _Sink(path) as sink, ThreadPoolExecutor(1) as beside:
         with pq.ParquetWriter(sink, table.schema, encryption_properties=sealing, **options) as writer:
             for group in _groups(table, layout):
-                writer.write_table(group, row_group_size=layout.row_group_rows)
-                watch(group)
+                watched = beside.submit(watch, group)
+                try:
+                    writer.write_table(group, row_group_size=layout.row_group_rows)
+                finally:
+                    watched.result()
         sink.sync()
     return Written(sink.bytes, sink.checksum)
 
@@ -105,13 +109,14 @@ def _opening(secret: bytes | None) -> object:
 def _groups(table: pa.Table, layout: Layout) -> Iterator[pa.Table]:
     """Split a table into row groups, each in order of source and time, so that little of it is in memory twice."""
     size = layout.row_group_rows
-    if layout.level:
-        places = _by_source(table)
-        groups = (table.take(pa.array(places[first : first + size])) for first in range(0, len(places), size))
-    else:
-        parts = (table.slice(first, size) for first in range(0, table.num_rows, size))
-        groups = (part.take(pa.array(_by_source(part))) for part in parts)
-    for group in groups:
+    if not layout.level:
+        for first in range(0, table.num_rows, size):
+            part = table.slice(first, size)
+            yield part.take(pa.array(_by_source(part)))
+        return
+    places = _by_source(table)
+    for first in range(0, len(places), size):
+        group = table.take(pa.array(places[first : first + size]))
         yield pa.table([_own_values(column) for column in group.columns], schema=table.schema)
 
 

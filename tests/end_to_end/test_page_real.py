@@ -33,6 +33,7 @@ def test_a_search_finds_what_was_said(shop_page: Page, shop: Shop) -> None:
 
 def test_a_value_of_a_field_becomes_a_filter(shop_page: Page, shop: Shop) -> None:
     search(shop_page, "source_id:web last 1h")
+    shop_page.wait_for("document.querySelector('[data-field=source_id] li .value')?.innerText === 'web'")
     shop_page.click("[data-field=status] summary")
     shop_page.click('[data-field=status] [aria-label="Filter for status: 502"]')
     shop_page.wait_for("document.querySelector('#query').value.includes('status')")

@@ -489,7 +489,7 @@ def test_the_numbers_balance(store: Store) -> None:
     assert (stats.events, stats.segments, stats.hot_events, stats.next_seq, stats.version) == (15, 1, 5, 15, 1)
     assert stats.index_bytes == (store.folder / segment.index_file).stat().st_size
     assert stats.segment_bytes == segment.bytes == store.snapshot().path(segment).stat().st_size
-    assert stats.hot_bytes == sum(batch.nbytes for batch in store.snapshot().hot)
+    assert stats.hot_bytes == sum(batch.get_total_buffer_size() for batch in store.snapshot().hot)
     assert stats.set_aside == 0
     assert stats.recovery_s > 0
 
