@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +26,7 @@ Exit codes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what goes wrong is one line on stderr."""
+    """Run one command and return its exit code; what goes wrong is one line on stderr, its notes below."""
     try:
         code = typer.main.get_command(app).main(args=argv, prog_name="standpipe", standalone_mode=False)
     except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:
@@ -43,7 +43,7 @@ def _explain(error: BaseException) -> int:
             case typer.Exit():
                 return cause.exit_code
             case CommandFailed():
-                return _complain("standpipe", str(cause), cause.exit_code)
+                return _complain("standpipe", str(cause), cause.exit_code, getattr(cause, "__notes__", ()))
             case typer.TyperException() if not cause.format_message():
                 return cause.exit_code  # no arguments: the help has been printed
             case typer.TyperException():
@@ -61,8 +61,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _complain(who: str, message: str, exit_code: int) -> int:
-    sys.stderr.write(f"{who}: {' '.join(message.split())}\n")
+def _complain(who: str, message: str, exit_code: int, notes: Iterable[str] = ()) -> int:
+    sys.stderr.write("\n".join([f"{who}: {' '.join(message.split())}", *notes, ""]))
     return exit_code
 
 

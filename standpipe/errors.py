@@ -1,4 +1,5 @@
-"""What ends a command early, and with which exit code. `standpipe.cli.main` prints each as one line on stderr.
+"""What ends a command early, and with which exit code. `standpipe.cli.main` prints each as one line on stderr,
+and its notes below as they are.
 
 A wrong option is a `typer.BadParameter`, whose exit code is 2; the codes are explained in `standpipe --help`.
 """

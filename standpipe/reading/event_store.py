@@ -129,21 +129,26 @@ def explained(system: System, query: str = "") -> Iterator[None]:
         with https_client.explained(system, NAME):
             yield
     except CommandFailed as error:
-        if isinstance(refused := error.__cause__, ServerRefused) and (more := _more(refused.body, query)):
-            raise type(error)(f"{error}: {more}") from refused
-        raise
+        if not isinstance(refused := error.__cause__, ServerRefused):
+            raise
+        more, shown = _more(refused.body, query)
+        explained = type(error)(f"{error}: {more}") if more else error
+        if shown:
+            explained.add_note(shown)
+        raise explained from refused
 
 
-def _more(body: bytes, query: str) -> str:
+def _more(body: bytes, query: str) -> tuple[str, str]:
+    """Return where it is wrong and what was meant, and the query with a mark there; either may be empty."""
     try:
         error = orjson.loads(body)["error"]
         column, suggestion = error.get("column"), error.get("suggestion")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
+        return "", ""
     place = [f"column {column}"] if column else []
     more = ", ".join([*place, *([str(suggestion)] if suggestion else [])])
     is_shown = isinstance(column, int) and 0 < column <= len(query) + 1 and query.isprintable()
-    return f"{more}\n  {query}\n  {' ' * (column - 1)}^" if is_shown else more
+    return more, f"  {query}\n  {' ' * (column - 1)}^" if is_shown else ""
 
 
 def _refused(said: Any, line: bytes) -> ServerRefused:

@@ -92,6 +92,15 @@ def test_a_failure_is_one_line_and_its_exit_code(
     assert capsys.readouterr().err == "standpipe: it failed\n"
 
 
+def test_the_notes_of_a_failure_stand_below_it_as_they_are(
+    run_one: Callable[[Exception | BaseExceptionGroup], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = CommandFailed("wrong")
+    error.add_note("  a |\n    ^")
+    assert run_one(error) == 1
+    assert capsys.readouterr().err == "standpipe: wrong\n  a |\n    ^\n"
+
+
 def test_a_failure_may_come_out_of_nurseries(run_one: Callable[[Exception | BaseExceptionGroup], int]) -> None:
     assert run_one(ExceptionGroup("outer", [ExceptionGroup("inner", [NotRunning("gone")])])) == 3
 

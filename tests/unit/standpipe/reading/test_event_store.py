@@ -70,13 +70,14 @@ async def test_a_lost_connection_is_no_end() -> None:
 
 @pytest.mark.parametrize(
     ("query", "shown"),
-    [("a |", "\n  a |\n    ^"), ("a ", "\n  a \n    ^"), ("a", ""), ("a\nb | c", "")],  # the column is 3
+    [("a |", ["  a |\n    ^"]), ("a ", ["  a \n    ^"]), ("a", []), ("a\nb | c", [])],  # the column is 3
 )
-def test_the_place_is_shown_in_a_query_of_one_line(tmp_path: Path, query: str, shown: str) -> None:
+def test_the_place_is_shown_in_a_query_of_one_line(tmp_path: Path, query: str, shown: list[str]) -> None:
     system = System(data_dir=tmp_path, endpoints={"event_store": "127.0.0.1:1"})
     with pytest.raises(CommandFailed) as failed, explained(system, query):
         raise ServerRefused(400, "no stage", SYNTAX)
-    assert str(failed.value).endswith("column 3, did you mean count?" + shown)
+    assert str(failed.value).endswith("column 3, did you mean count?")
+    assert getattr(failed.value, "__notes__", []) == shown
 
 
 def test_a_wrong_query_is_told_with_its_place(tmp_path: Path) -> None:
