@@ -22,6 +22,17 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)  # also lets go of the lock
 
 
+def lock_file(path: Path) -> int:
+    """Make `path` if need be, and return its handle, locked until it is closed. BlockingIOError if somebody has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
 def write_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     """Put `content` in the place of `path`, with `mode` from its first byte; the directory must be locked.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -14,16 +13,17 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 from xxhash import xxh3_64
 
-from event_store.storage import Segment, StoreBusy, segments
+from event_store.storage import Segment, segments
+from event_store.storage.lock import LOCK, lock_folder
 from event_store.storage.manifest import Manifest, load
 from event_store.storage.recovery import WAL
+from event_store.storage.verifying import checksum_of
 from event_store.storage.wal import files
 from plumbing.private_files import PRIVATE, sync_directory, write_file
 
-_LOCK = "LOCK"
 _NOTE = "BACKUP"
 """A file that says of which store the folder is a copy, and at which versions of its manifest it may be."""
-_FIRST = {_LOCK, f".{_NOTE}.new"}
+_FIRST = {LOCK, f".{_NOTE}.new"}
 """What there may be without it, when the first backup was cut short."""
 _READ_BYTES = 1 << 20
 
@@ -77,12 +77,9 @@ class Target:
         if _NOTE not in found and not found <= _FIRST:
             raise BackupRefused(f"{self.folder} is no backup of a store: name an empty folder, or none that is there")
         _make(self.folder)
-        lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        lock = lock_folder(self.folder)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
-        except BlockingIOError as error:
-            raise StoreBusy(f"another process writes to the store in {self.folder}") from error
         finally:
             os.close(lock)
 
@@ -116,7 +113,7 @@ class Target:
         path = self.folder / piece.file
         if not path.is_file() or path.stat().st_size != piece.bytes:
             return False
-        if piece not in self.known and _checksum(path) != piece.checksum:
+        if piece not in self.known and checksum_of(path) != piece.checksum:
             return False
         self.on_bytes(piece.bytes)
         return True
@@ -198,14 +195,6 @@ def _read(file: BufferedReader, size: int) -> bytes:
 def _name(error: BaseException, path: str | Path) -> None:
     if isinstance(error, OSError) and error.filename is None:
         error.filename = os.fspath(path)
-
-
-def _checksum(path: Path) -> str:
-    checksum = xxh3_64()
-    with path.open("rb") as file:
-        while part := file.read(_READ_BYTES):
-            checksum.update(part)
-    return checksum.hexdigest()
 
 
 def _make(folder: Path) -> None:

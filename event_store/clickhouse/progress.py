@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from plumbing.private_files import PRIVATE, write_file
+from plumbing.private_files import lock_file, write_file
 
 
 class ProgressDamaged(Exception):
@@ -46,12 +45,12 @@ class ProgressFile:
     def held(self) -> Iterator[None]:
         """Keep other processes from shipping by this file for the time of the block; ShipperBusy if one does."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
+            handle = lock_file(self.path.with_name(f"{self.path.name}.lock"))
         except BlockingIOError as error:
             raise ShipperBusy(f"another process ships by {self.path}") from error
+        try:
+            yield
         finally:
             os.close(handle)
 

@@ -1,10 +1,8 @@
-"""What was found in segments is remembered: they never change. Bounded; what was not asked for longest is forgotten."""
+"""What is found in segments: some of their events, which stay the same, for segments never change. Pure."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +12,6 @@ Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 """The `seq` of events."""
 Key: TypeAlias = tuple[str, frozenset[str], frozenset[frozenset[str]]]
 """A segment, what was looked for, and the words of which it was looked for near some alone."""
-
-_ENTRY_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +44,8 @@ class Some:
 NONE = Some(np.empty(0, np.int64))
 
 
-@dataclass(slots=True)
-class Found:
-    """Remembers the events of a segment that have a text; None where they are too many to say. From any thread."""
-
-    max_bytes: int
-    bytes: int = 0
-    _known: OrderedDict[Key, Some | None] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def get(self, key: Key) -> Some | None:
-        """Return what is known; KeyError if nothing is."""
-        with self._lock:
-            self._known.move_to_end(key)
-            return self._known[key]
-
-    def put(self, key: Key, some: Some | None) -> None:
-        """Remember."""
-        with self._lock:
-            self._forget(key)
-            self._known[key] = some
-            self.bytes += _size(key, some)
-            while self.bytes > self.max_bytes:
-                self._forget(next(iter(self._known)))
-
-    def _forget(self, key: Key) -> None:
-        if key in self._known:
-            self.bytes -= _size(key, self._known.pop(key))
-
-
-def _size(key: Key, some: Some | None) -> int:
+def size_of(key: Key, some: Some | None) -> int:
+    """How much memory it takes to remember which events were found; None where they are too many to say."""
     _, patterns, words = key
     texts = sum(map(len, patterns)) + sum(len(word) for alternative in words for word in alternative)
-    return _ENTRY_BYTES + texts + (0 if some is None else some.nbytes)
+    return texts + (0 if some is None else some.nbytes)

@@ -20,9 +20,10 @@ from functools import lru_cache, reduce
 import polars as pl
 import pyarrow as pa
 
-from event_store.engine.found import NONE, Found, Some
+from event_store.engine.found import NONE, Key, Some, size_of
 from event_store.engine.indexes import Indexes
 from event_store.engine.reading import matching
+from event_store.engine.remembered import Remembered
 from event_store.query.syntax import Span
 from event_store.storage import Segment, Snapshot
 
@@ -52,7 +53,7 @@ class Scanner:
     """Looks for text in segments, and remembers what it found. From any thread."""
 
     def __init__(self, remembered_bytes: int, indexes: Indexes) -> None:
-        self.found = Found(remembered_bytes)
+        self.found: Remembered[Key, Some | None] = Remembered(remembered_bytes)
         self.indexes = indexes
         self._locks = [threading.Lock() for _ in range(_LOCKS)]  # whoever asks the same waits for the answer
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="scan")
@@ -105,7 +106,7 @@ class Scanner:
                 return _few(matching(snapshot, segment, condition, span=span), segment)
             found = NONE if ranges == [] else matching(snapshot, segment, condition, ranges=ranges)
             few = _few(found, segment)
-            self.found.put(key, few)
+            self.found.put(key, few, size_of(key, few))
             return few
 
     def table(self, table: pa.Table, patterns: frozenset[str]) -> pa.Table:

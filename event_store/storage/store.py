@@ -10,7 +10,6 @@ it is `flush_due`, and `compact` now and then from another: writing and flushing
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
@@ -24,8 +23,9 @@ from event_store.storage import quarantine, segments
 from event_store.storage.checks import Checks
 from event_store.storage.config import StorageSettings
 from event_store.storage.crypto import read_keys
-from event_store.storage.errors import StoreBusy, StoreClosed, StoreDamaged, StoreFull
+from event_store.storage.errors import StoreClosed, StoreDamaged, StoreFull
 from event_store.storage.journal import Journal
+from event_store.storage.lock import lock_folder
 from event_store.storage.manifest import Gone, Segment, load, save
 from event_store.storage.parquet import Layout
 from event_store.storage.quarantine import Damage
@@ -34,9 +34,8 @@ from event_store.storage.removal import Removal
 from event_store.storage.schema import check
 from event_store.storage.snapshot import Snapshot, StoreStats
 from event_store.storage.tending import Tending
-from plumbing.private_files import PRIVATE, sync_directory
+from plumbing.private_files import sync_directory
 
-_LOCK = "LOCK"
 _MOST_PAUSE_S = 10e-6
 """For each event of an append, when two flushes wait, nearly: then 100,000 a second come in, and far more go out."""
 
@@ -89,14 +88,10 @@ class Store:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(folder.parent)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+        lock = lock_folder(folder)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             recovered = recover(folder, keys)
             return cls(lock, recovered, settings, clock, time.perf_counter() - began)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise StoreBusy(f"another process writes to the store in {folder}") from error
         except BaseException:
             os.close(lock)
             raise

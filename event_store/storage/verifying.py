@@ -42,16 +42,22 @@ def look(folder: Path, segment: Segment) -> None:
 def verify(folder: Path, segment: Segment, proceed: Proceed = lambda _: None) -> None:
     """Raise SegmentDamaged unless each byte of the file is as it was written."""
     look(folder, segment)
-    checksum = xxh3_64()
     try:
-        with open(folder / segment.file, "rb") as file:
-            while part := file.read(_READ_BYTES):
-                checksum.update(part)
-                proceed(len(part))
+        checksum = checksum_of(folder / segment.file, proceed)
     except OSError as error:
         raise _told(error) from error
-    if checksum.hexdigest() != segment.checksum:
+    if checksum != segment.checksum:
         raise SegmentDamaged("its checksum is wrong")
+
+
+def checksum_of(path: Path, proceed: Proceed = lambda _: None) -> str:
+    """Read a file, and return what it should be known by; OSError."""
+    checksum = xxh3_64()
+    with path.open("rb") as file:
+        while part := file.read(_READ_BYTES):
+            checksum.update(part)
+            proceed(len(part))
+    return checksum.hexdigest()
 
 
 def verify_index(folder: Path, segment: Segment, proceed: Proceed = lambda _: None) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import orjson
-import trio
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from standpipe.bar import bar
 from standpipe.reading.envelope_printer import palette_for
-from standpipe.reading.event_store import OnProgress, explained, open_event_store
+from standpipe.reading.event_store import explained, open_event_store
 from standpipe.reading.https_client import making_sense
 from standpipe.reading.session import notice
 from standpipe.reading.show import PLAIN
@@ -23,7 +21,6 @@ from standpipe.reading.stdout import Stdout
 from standpipe.system import System
 from standpipe.units import count_text
 
-_BAR_AFTER_S = 0.5
 _MOST_ROWS_OF_A_PLOT = 30
 
 
@@ -55,8 +52,8 @@ async def print_answer(system: System, path: str, parameters: Mapping[str, str],
             if form in (Form.CSV, Form.ARROW):
                 body, warnings = await store.fetch(path, {**parameters, "format": str(form)})
             else:
-                with _bar() as on_progress:
-                    value = await store.ask(path, parameters, on_progress)
+                with bar() as tell:
+                    value = await store.ask(path, parameters, lambda done, rows: tell(done, _scanned(done, rows)))
                 with making_sense():
                     answer = parse_answer(value)
                     text = "" if form is Form.JSON else _shown(answer, title)
@@ -83,22 +80,5 @@ def _shown(answer: Answer, title: str) -> str:
     return in_table(answer, terminal.width)
 
 
-@contextmanager
-def _bar() -> Iterator[OnProgress]:
-    """Draw a bar on stderr, if that is a terminal, once the scan has taken a while; then it is wiped away."""
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.fields[seen]}"), TimeElapsedColumn())
-    bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task("", total=1.0, seen="")
-    shows_at = trio.current_time() + _BAR_AFTER_S
-
-    def tell(done: float, rows: int) -> None:
-        if console.is_terminal and trio.current_time() >= shows_at:
-            bar.start()  # again does nothing
-            bar.update(task, completed=done, seen=f"{count_text(rows)} events" if rows else "")
-
-    try:
-        yield tell
-    finally:
-        if bar.live.is_started:
-            bar.stop()
+def _scanned(done: float, rows: int) -> str:
+    return f"{done:.0%}" + (f" {count_text(rows)} events" if rows else "")

@@ -1,9 +1,7 @@
 """The compiled kernel does what the reference does, on every shape of envelope a client or a forger may send."""
 
 import random
-from collections import defaultdict
 from itertools import islice
-from typing import Any
 
 import orjson
 import pytest
@@ -14,8 +12,8 @@ from envelope import reference
 from envelope.kinds import Kind
 from envelope.pb import loggregator_v2_pb2 as v2
 from envelope.websocket_frames import frame as websocket_frame
+from tests.kernel_batches import DEFAULTS, EVERY_NAME, all_batches, clean_batches, int64s, log
 from tests.kernel_results import (
-    admitted,
     one_by_one,
     outcome,
     protobufs_json,
@@ -27,38 +25,14 @@ from tests.kernel_results import (
     same_v1,
 )
 from tests.strategies import (
-    CONTAINER_METRICS,
-    UUID_TEXT,
     batch_of,
     batches,
     counter_envelopes,
     gauge_envelopes,
-    odd_batches,
     timer_envelopes,
 )
 
 compiled = pytest.importorskip("envelope._compiled")
-
-DEFAULTS = v2.Envelope(tags={"deployment": "cf", "job": "cell"}).SerializeToString()
-
-EVERY_NAME: defaultdict[bytes, bool] = defaultdict(lambda: True)
-
-all_batches = batches() | odd_batches
-clean_batches = all_batches.map(admitted)
-int64s = st.integers(-(2**63), 2**63 - 1)
-
-
-def log(**fields: Any) -> v2.Envelope:
-    return v2.Envelope(log=v2.Log(payload=b"hello"), **fields)
-
-
-def timer(**tags: str) -> v2.Envelope:
-    return v2.Envelope(source_id=UUID_TEXT, tags={"request_id": UUID_TEXT, **tags}, timer=v2.Timer(name="http"))
-
-
-def container(**fields: Any) -> v2.Envelope:
-    metrics = dict.fromkeys(CONTAINER_METRICS, v2.GaugeValue(unit="bytes", value=3.5))
-    return v2.Envelope(gauge=v2.Gauge(metrics=metrics), **fields)
 
 
 def test_it_has_every_function_of_the_reference() -> None:

@@ -1,11 +1,9 @@
 """The compiled kernel at its extremes: the largest, the most, the malformed; and when it needs the reference."""
 
-from collections import defaultdict
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import strategies as st
 
 from envelope import reference
 from envelope.errors import DecodeError
@@ -13,8 +11,8 @@ from envelope.framing import frame
 from envelope.kinds import Keep, Kind
 from envelope.pb import loggregator_v2_pb2 as v2
 from envelope.tags import TagRewriter
+from tests.kernel_batches import DEFAULTS, EVERY_NAME, container, log, timer
 from tests.kernel_results import (
-    admitted,
     outcome,
     protobufs_json,
     same_envelopes,
@@ -22,36 +20,11 @@ from tests.kernel_results import (
     same_json,
 )
 from tests.strategies import (
-    CONTAINER_METRICS,
-    UUID_TEXT,
     batch_of,
-    batches,
-    odd_batches,
     parsed,
 )
 
 compiled = pytest.importorskip("envelope._compiled")
-
-DEFAULTS = v2.Envelope(tags={"deployment": "cf", "job": "cell"}).SerializeToString()
-
-EVERY_NAME: defaultdict[bytes, bool] = defaultdict(lambda: True)
-
-all_batches = batches() | odd_batches
-clean_batches = all_batches.map(admitted)
-int64s = st.integers(-(2**63), 2**63 - 1)
-
-
-def log(**fields: Any) -> v2.Envelope:
-    return v2.Envelope(log=v2.Log(payload=b"hello"), **fields)
-
-
-def timer(**tags: str) -> v2.Envelope:
-    return v2.Envelope(source_id=UUID_TEXT, tags={"request_id": UUID_TEXT, **tags}, timer=v2.Timer(name="http"))
-
-
-def container(**fields: Any) -> v2.Envelope:
-    metrics = dict.fromkeys(CONTAINER_METRICS, v2.GaugeValue(unit="bytes", value=3.5))
-    return v2.Envelope(gauge=v2.Gauge(metrics=metrics), **fields)
 
 
 @pytest.mark.parametrize("entries", [0, 1, 63, 64, 65, 200])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbing.private_files import PUBLIC, locked, write_file
+from plumbing.private_files import PUBLIC, lock_file, locked, write_file
 
 
 def mode_of(path: Path) -> int:
@@ -92,6 +92,19 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_not_followed(tmp_path: 
 
     assert (tmp_path / "elsewhere").read_bytes() == b"untouched"
     assert not (tmp_path / "key").is_symlink()
+
+
+def test_a_file_that_is_locked_is_refused_to_others_and_free_when_it_was_closed(tmp_path: Path) -> None:
+    handle = lock_file(tmp_path / "lock")
+    with pytest.raises(BlockingIOError):
+        lock_file(tmp_path / "lock")
+    os.close(handle)
+    os.close(lock_file(tmp_path / "lock"))
+
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "lock")
+    with pytest.raises(OSError, match="symbolic links"):
+        lock_file(tmp_path / "link")
 
 
 def test_only_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:

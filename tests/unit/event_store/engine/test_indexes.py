@@ -47,7 +47,7 @@ def test_each_is_read_once_as_long_as_there_is_room(tmp_path: Path) -> None:
     assert get("c", "b") == []
     assert indexes.get(snapshot, segments["a"], if_room=True) is None  # type: ignore[arg-type]
     assert snapshot.asked == []
-    assert indexes.bytes <= indexes.max_bytes
+    assert indexes.known.bytes <= indexes.known.max_bytes
 
 
 def test_a_real_one_and_one_without_its_key(tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """Printing answers: in each form, with warnings, and a bar where somebody sees it."""
 
-import io
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import orjson
 import pytest
-import trio
-import trio.testing
 import typer
-from rich.console import Console
 
 from standpipe.reading import print_answer as module
 from standpipe.reading.event_store import WARNINGS
@@ -90,25 +87,17 @@ async def test_nothing_is_told(
 
 
 async def test_a_long_scan_has_a_bar_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+    store: MemoryStore, paper: Paper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(
-        module, "Console", lambda **_: Console(file=screen, force_terminal=True, width=100, _environ={"TERM": "xterm"})
-    )
-    with module._bar() as tell:
-        tell(0.1, 5)
-        assert screen.getvalue() == ""
-        await trio.sleep(1)
-        tell(0.4, 1_234_567)
-    assert "1,234,567 events" in screen.getvalue()
+    told: list[tuple[float | None, str]] = []
+    monkeypatch.setattr(module, "bar", lambda: nullcontext(lambda done, about: told.append((done, about))))
+    progress = [{"progress": {"done": 0.4, "rows_scanned": 1_234_567}}, {"progress": {"done": 0.5}}]
+    store.answers[PATH] = lambda: (200, b"".join(orjson.dumps(one) + b"\n" for one in progress) + lines_of(COUNTS))
 
-    screen.truncate(0)
-    with module._bar() as tell:
-        await trio.sleep(1)
-        tell(0.4, 0)  # as many as who may not read everything is told of
-    assert "40%" in screen.getvalue()
-    assert "events" not in screen.getvalue()
+    await printed(paper, tmp_path)
+
+    # who may not read everything is not told how many there are
+    assert told == [(0.4, "40% 1,234,567 events"), (0.5, "50%"), (0.5, "50% 7 events")]
 
 
 def test_one_form_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
