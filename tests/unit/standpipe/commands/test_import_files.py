@@ -85,9 +85,13 @@ def test_a_signal_that_comes_when_all_is_in_the_store_ends_nothing(
         close(store)
 
     monkeypatch.setattr(Store, "close", interrupted)
-    import_files([log], data_dir=tmp_path, as_json=True)
-    assert json.loads(capsys.readouterr().out)["events"] == 3
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    try:
+        import_files([log], data_dir=tmp_path, as_json=True)
+        assert json.loads(capsys.readouterr().out)["events"] == 3
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_store_that_runs_is_left_alone(log: Path, tmp_path: Path) -> None:
