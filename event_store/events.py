@@ -196,7 +196,7 @@ def _attrs(columns: Columns, lines: LineFields) -> pa.Array:
 
 
 def _texts_of(values: Sequence[Value]) -> list[str]:
-    """Return `storage.overflow.text_of` of each: all numbers at once, as one alone costs more than its whole line."""
+    """Return what the map holds of each: all numbers at once, as one alone costs more than its whole line."""
     numbers = pa.array([value for value in values if not isinstance(value, str)], pa.float64())
     texts = iter(numbers.cast(pa.string()).to_pylist())
     return [value if isinstance(value, str) else next(texts) for value in values]

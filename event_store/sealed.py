@@ -7,26 +7,50 @@ meanwhile. What has no event at its place was removed by retention, is set aside
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from event_store.model import FIELD, TAG
-from event_store.storage import Segment, SegmentDamaged, Snapshot, schema, verifying
-from event_store.storage.errors import StoreMissing
+from event_store.storage import (
+    Damage,
+    Segment,
+    SegmentDamaged,
+    Snapshot,
+    StoreClosed,
+    StoreFull,
+    StoreMissing,
+    schema,
+    verifying,
+)
 from event_store.storage.manifest import load
 
+Suspects: TypeAlias = Callable[[Collection[str]], Iterable[Damage]]
+"""Looks at segments that cannot be read, by their files, and returns those that are done without from now on."""
+
 _READ_AHEAD = 1  # row groups, and files: as much as two of them is in memory beside what was asked for
+
+
+class _Unreadable(Exception):
+    """A segment could not be read, for the reason that is the cause of this."""
+
+    def __init__(self, segment: Segment) -> None:
+        super().__init__(segment.file)
+        self.segment = segment
 
 
 class Sealed:
     """Reads what is in segments, from the store itself or from a reader of it. From one thread at a time."""
 
-    def __init__(self, folder: Path, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, folder: Path, snapshot: Callable[[], Snapshot], suspects: Suspects = lambda _: ()) -> None:
         self._folder = folder
         self._snapshot = snapshot
+        self._suspects = suspects
         self._sound: set[str] = set()
+        self._passed_over: set[str] = set()
 
     def store(self) -> tuple[str, int]:
         """Say which store it is, whatever its folder is called, and the place up to which it ever had segments.
@@ -56,16 +80,20 @@ class Sealed:
         return min(end, start + max(1, min(most_rows, int(most_bytes / widest))))
 
     def read(self, start: int, end: int) -> pa.Table:
-        """Read the events at these places, in order of them. SegmentDamaged if a segment cannot be read."""
+        """Read the events at these places, in order of them, those of segments apart that are done without.
+
+        SegmentDamaged if one cannot be read that is not.
+        """
         snapshot = self._snapshot()
         while True:
             try:
                 return self._read(snapshot, start, end)
-            except (OSError, pa.ArrowException, SegmentDamaged) as error:
-                now = self._snapshot()
-                if now.version == snapshot.version:
-                    raise SegmentDamaged(f"events {start} to {end} cannot be read: {error}") from error
-                snapshot = now  # a segment was replaced meanwhile
+            except _Unreadable as error:
+                self._doubt(error.segment)
+                snapshot = self._snapshot()
+                if error.segment in snapshot.segments and error.segment.file not in self._passed_over:
+                    why = f"{error}: {error.__cause__}"
+                    raise SegmentDamaged(f"events {start} to {end} cannot be read: {why}") from error.__cause__
 
     def _read(self, snapshot: Snapshot, start: int, end: int) -> pa.Table:
         place = pc.field("seq")
@@ -73,20 +101,30 @@ class Sealed:
         batches: list[pa.RecordBatch] = []
         self._sound.intersection_update(segment.file for segment in snapshot.segments)
         for segment in _overlapping(snapshot.segments, start, end):
-            self._check(segment)
-            found = snapshot.dataset(segment).scanner(
-                filter=wanted, batch_readahead=_READ_AHEAD, fragment_readahead=_READ_AHEAD
-            )
-            batches += [batch for batch in found.to_batches() if batch.num_rows]
+            if segment.file not in self._passed_over:
+                try:
+                    batches += self._rows(snapshot, segment, wanted)
+                except (OSError, pa.ArrowException, SegmentDamaged) as error:
+                    raise _Unreadable(segment) from error
         if not batches:
             return pa.table({"seq": pa.array([], pa.int64())})
         return schema.joined(batches).unify_dictionaries().sort_by("seq")
 
-    def _check(self, segment: Segment) -> None:
-        """Read all of a segment, once: nobody elsewhere would see that a bit of it has turned over."""
+    def _rows(self, snapshot: Snapshot, segment: Segment, wanted: pc.Expression) -> list[pa.RecordBatch]:
+        """Read what is wanted of a segment, all of it at first: elsewhere nobody would see that a bit is wrong."""
         if segment.file not in self._sound:
             verifying.verify(self._folder, segment)
             self._sound.add(segment.file)
+        found = snapshot.dataset(segment).scanner(
+            filter=wanted, batch_readahead=_READ_AHEAD, fragment_readahead=_READ_AHEAD
+        )
+        return [batch for batch in found.to_batches() if batch.num_rows]
+
+    def _doubt(self, segment: Segment) -> None:
+        """Have a segment looked at that cannot be read: it may be damaged, or was replaced meanwhile."""
+        self._sound.discard(segment.file)
+        with suppress(OSError, StoreClosed, StoreFull):  # nobody can tell now
+            self._passed_over.update(damage.file for damage in self._suspects((segment.file,)))
 
 
 def columns_to_add(events: pa.Table, known: Collection[str], most: int) -> list[str]:

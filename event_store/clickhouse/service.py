@@ -38,7 +38,8 @@ async def open_shipper_of(store: Store, settings: ClickHouseSettings) -> AsyncIt
     async with AsyncExitStack() as stack:
         shipper = None
         if settings.url:
-            opened = open_shipper(store.folder, Sealed(store.folder, store.snapshot), settings)
+            sealed = Sealed(store.folder, store.snapshot, store.checks.suspects)
+            opened = open_shipper(store.folder, sealed, settings)
             try:
                 shipper = await stack.enter_async_context(opened)
             except (ShipperBusy, TlsError, OSError) as error:

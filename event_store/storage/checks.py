@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from event_store.storage.errors import StoreClosed
+from event_store.storage.errors import SegmentDamaged, StoreClosed
 from event_store.storage.manifest import Segment
 from event_store.storage.quarantine import Damage
 from event_store.storage.snapshot import Snapshot
-from event_store.storage.verifying import Proceed, verify_all
+from event_store.storage.verifying import Proceed, verify_all, verify_index
 
 _AGAIN_S = 86_400.0
 _SUSPECT_S = 60.0
@@ -64,6 +64,15 @@ class Checks:
         bad, without = verify_all(self._store.folder, segments, proceed)
         noted = [self._store.note_index(segment, what) for segment, what in without.items()]
         return (*(self._store.set_aside(bad) if bad else ()), *(damage for damage in noted if damage is not None))
+
+    def indexes(self) -> None:
+        """Read all that lies beside segments, so that what is damaged is made anew by the next `compact`; OSError."""
+        snapshot = self._store.snapshot()  # its files stay
+        for segment in snapshot.segments:
+            try:
+                verify_index(snapshot.folder, segment)
+            except SegmentDamaged as error:
+                self._store.note_index(segment, str(error))
 
     def next(self, bytes_per_s: int) -> int:
         """Read the segment that was not read for longest, no faster than that; how many bytes it was, 0 if none is due.

@@ -17,11 +17,6 @@ ATTRS = pa.map_(pa.string(), pa.string())
 """The type of the map."""
 
 
-def text_of(value: str | float) -> str:
-    """Return what the map holds of a value."""
-    return value if isinstance(value, str) else str(pa.scalar(value, pa.float64()).cast(pa.string()).as_py())
-
-
 def kept_columns(batches: Sequence[pa.RecordBatch]) -> Collection[str] | None:
     """Say which tags and fields get columns: those that most events have. None if there is room for all."""
     filled: Counter[str] = Counter()

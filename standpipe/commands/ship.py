@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from plumbing.config import ConfigError
 from plumbing.tls import TlsError
-from standpipe.commands.store import EventsDir, KeyFile, open_reader
+from standpipe.commands.store import EventsDir, KeyFile, damages_of, described, open_reader
 from standpipe.errors import CommandFailed
 from standpipe.options import DataDir, Json
 from standpipe.printing import print_json, print_table
@@ -20,6 +21,8 @@ from standpipe.units import count_text
 
 if TYPE_CHECKING:  # it takes most of a second to import, which no other command should
     from event_store.clickhouse import Shipper
+    from event_store.sealed import Sealed
+    from event_store.storage import Damage, Reader
 
 
 def _option(name: str, metavar: str, about: str) -> Any:
@@ -60,12 +63,12 @@ def ship(
     """Ship the events of this machine's store to ClickHouse: what is in segments, and was not shipped yet.
 
     The table is made if need be. The store may run meanwhile. Each event arrives once, whatever is interrupted.
+    Damaged segments are named, counted and passed over. Exit code 1: there are some.
 
         standpipe store ship http://127.0.0.1:8123
         standpipe store ship https://clickhouse:8443 --username writer --password-file ch.password --cluster logs -f
     """
     from event_store.clickhouse import TROUBLES, ClickHouseSettings, ShipperBusy, open_shipper
-    from event_store.sealed import Sealed
 
     given = {
         "url": url,
@@ -83,14 +86,15 @@ def ship(
     except ValidationError as error:
         raise CommandFailed("; ".join(_said(one) for one in error.errors(include_input=False))) from None
     reader = open_reader(events_dir, data_dir, key_file)
+    damages = Damages(reader)
     shipped: list[Shipper] = []
 
     async def work() -> None:
         try:
-            async with open_shipper(reader.folder, Sealed(reader.folder, reader.snapshot), settings) as shipper:
+            async with open_shipper(reader.folder, damages.sealed(), settings) as shipper:
                 shipped.append(shipper)
                 if follow:
-                    await _follow(shipper)
+                    await _follow(shipper, damages)
                 else:
                     await shipper.ship_all()
         except (*TROUBLES, ConfigError, TlsError, ShipperBusy) as error:
@@ -103,14 +107,49 @@ def ship(
         raise
     finally:
         for progress in (shipper.progress for shipper in shipped):
-            _show({"shipped": progress.events, "missing": progress.missing, "next": progress.next}, as_json=as_json)
+            figures = {"shipped": progress.events, "missing": progress.missing, "next": progress.next}
+            _show(figures, damages.all(), as_json=as_json)
+    if damages.all():
+        raise typer.Exit(1)
 
 
-async def _follow(shipper: Shipper) -> None:
+class Damages:
+    """The segments of a store that are passed over, as nobody can read them; told as they are found."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._found: dict[str, Damage] = {}
+
+    def sealed(self) -> Sealed:
+        """Return what reads the segments, but for those."""
+        from event_store.sealed import Sealed
+
+        return Sealed(self._reader.folder, self._reader.snapshot, self._suspects)
+
+    def all(self) -> list[Damage]:
+        """Return them, those included that the store's reader passed over by itself."""
+        self._tell(self._reader.damages)
+        return [*self._found.values()]
+
+    def _suspects(self, files: Collection[str]) -> list[Damage]:
+        damaged, _ = damages_of([one for one in self._reader.snapshot().segments if one.file in files], self._reader)
+        self._tell(damaged)
+        return damaged
+
+    def _tell(self, damages: Iterable[Damage]) -> None:
+        for damage in damages:
+            if damage.file not in self._found:
+                self._found[damage.file] = damage
+                events = count_text(damage.events or 0)
+                notice(f"{damage.file} is damaged, and passed over: {damage.what} (events: {events})")
+
+
+async def _follow(shipper: Shipper, damages: Damages) -> None:
     """Ship for ever, and tell of trouble as it comes."""
     told = ""
     while True:
         wait_s = await shipper.look()
+        damages.all()
         if shipper.trouble not in ("", told):
             notice(f"{shipper.trouble}; trying again")
         told = shipper.trouble
@@ -127,31 +166,34 @@ def export(
     """Append the events of this machine's store to a Delta table: what is in segments, and is not in it yet.
 
     Spark, Trino, DuckDB, Polars and ClickHouse read it. The store may run meanwhile; done again, it adds what is new.
-    Credentials of an object store are taken from the environment, as AWS_ACCESS_KEY_ID and others.
+    Damaged segments are named, counted and passed over. Exit code 1: there are some. Credentials of an object store are
+    taken from the environment, as AWS_ACCESS_KEY_ID and others.
 
         standpipe store export --delta /var/lake/events
         standpipe store export --delta s3://lake/events
     """
     from event_store.delta import DeltaFailed, DeltaMissing
     from event_store.delta import export as append
-    from event_store.sealed import Sealed
     from event_store.storage import StoreDamaged, StoreLocked, StoreMissing
     from event_store.storage.errors import SegmentDamaged
 
-    reader = open_reader(events_dir, data_dir, key_file)
+    damages = Damages(open_reader(events_dir, data_dir, key_file))
     try:
-        done = append(Sealed(reader.folder, reader.snapshot), delta)
+        done = append(damages.sealed(), delta)
     except (DeltaFailed, DeltaMissing, StoreDamaged, StoreLocked, StoreMissing, SegmentDamaged, OSError) as error:
         raise CommandFailed(str(error)) from error
-    _show({"exported": done.events, "commits": done.commits, "version": done.version}, as_json=as_json)
+    figures = {"exported": done.events, "commits": done.commits, "version": done.version}
+    _show(figures, damages.all(), as_json=as_json)
+    if damages.all():
+        raise typer.Exit(1)
 
 
-def _show(figures: dict[str, int | None], *, as_json: bool) -> None:
+def _show(figures: Mapping[str, int | None], damages: list[Damage], *, as_json: bool) -> None:
     if as_json:
-        print_json(figures)
+        print_json({**figures, "damaged": [described(each) for each in damages]})
     else:
-        rows = [("-" if figure is None else count_text(figure)) for figure in figures.values()]
-        print_table(tuple(figures), [rows])
+        row = [("-" if figure is None else count_text(figure)) for figure in (*figures.values(), len(damages))]
+        print_table((*figures, "damaged"), [row])
 
 
 def _said(error: Any) -> str:

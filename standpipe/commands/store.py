@@ -33,6 +33,8 @@ KeyFile = Annotated[
     typer.Option("--key-file", dir_okay=False, metavar="FILE", help="The keys, if the events are sealed (0600)."),
 ]
 
+_RENEWED = "a store that runs makes it anew, and so does standpipe store compact"
+
 
 def stats(
     events_dir: EventsDir = None, data_dir: DataDir = None, key_file: KeyFile = None, as_json: Json = False
@@ -55,17 +57,21 @@ def stats(
 def verify(
     events_dir: EventsDir = None, data_dir: DataDir = None, key_file: KeyFile = None, as_json: Json = False
 ) -> None:
-    """Read every segment of the event store, and say which are not what was written. Changes nothing.
+    """Read every segment of the event store and its index, and say which are not what was written. Changes nothing.
 
-    The store may run meanwhile. Exit code 0: all of them are sound; 1: some are not.
+    With a damaged index nothing is lost: queries do without it, and a store that runs makes it anew before long, as
+    `standpipe store compact` does. The store may run meanwhile. Exit code 0: all of them are sound; 1: some are not.
 
         standpipe store verify
     """
     reader = open_reader(events_dir, data_dir, key_file)
     snapshot = reader.snapshot()
-    damaged = [*reader.damages, *_damaged(snapshot.segments, reader)]
+    passed_over = reader.damages
+    segments, indexes = damages_of(snapshot.segments, reader)
+    damaged = [*passed_over, *segments, *indexes]
     if as_json:
-        print_json({"segments": len(snapshot.segments), "damaged": [_described(each) for each in damaged]})
+        lost, renewed = [described(each) for each in (*passed_over, *segments)], [described(each) for each in indexes]
+        print_json({"segments": len(snapshot.segments), "damaged": lost, "damaged_indexes": renewed})
     elif damaged:
         print_table(("file", "events", "what"), [(each.file, _lost(each), each.what) for each in damaged])
     else:
@@ -80,7 +86,8 @@ def compact(
     """Join the segments of each hour into sorted ones, without waiting for the hour to end. The store must not run.
 
     A store that runs does so by itself, a while after the hour. With --key-file, what is not sealed with its first key
-    is sealed with it. Nothing is removed: how long events are kept is a setting of the store that runs.
+    is sealed with it. Damaged indexes are made anew. Nothing is removed: how long events are kept is a setting of the
+    store that runs.
 
         standpipe store compact
     """
@@ -92,6 +99,7 @@ def compact(
         store = Store.open(folder, StorageSettings(key_file=key_file))
         try:
             before = store.stats()
+            store.checks.indexes()
             store.flush()
             joined = store.compact(everything=True)
             after = store.stats()
@@ -116,20 +124,21 @@ def open_reader(events_dir: Path | None, data_dir: Path | None, key_file: Path |
         raise CommandFailed(str(error)) from error
 
 
-def _damaged(segments: Iterable[Segment], reader: Reader) -> list[Damage]:
-    """Read them all; one that the store has given up meanwhile is none of it any more."""
-    from event_store.storage import Damage
-    from event_store.storage.errors import SegmentDamaged
-    from event_store.storage.verifying import verify as read_all
+def damages_of(segments: Iterable[Segment], reader: Reader) -> tuple[list[Damage], list[Damage]]:
+    """Read them all, and say which are damaged, and the indexes of which others.
 
-    found: dict[Segment, str] = {}
-    for segment in segments:
-        try:
-            read_all(reader.folder, segment)
-        except SegmentDamaged as error:
-            found[segment] = str(error)
-    still = set(reader.snapshot().segments) if found else set()
-    return [Damage(segment.file, what, segment.rows) for segment, what in found.items() if segment in still]
+    One that the store has given up, or made anew, meanwhile is none of it any more.
+    """
+    from event_store.storage import Damage
+    from event_store.storage.verifying import verify_all
+
+    bad, without = verify_all(reader.folder, segments)
+    still = set(reader.snapshot().segments) if bad or without else set()
+    indexes = {one.index_file: f"{what}; {_RENEWED}" for one, what in without.items() if one in still}
+    return (
+        [Damage(one.file, what, one.rows) for one, what in bad.items() if one in still],
+        [Damage(file, what, 0) for file, what in indexes.items()],
+    )
 
 
 def _counted(snapshot: Snapshot, damages: Iterable[Damage]) -> dict[str, Any]:
@@ -150,11 +159,12 @@ def _counted(snapshot: Snapshot, damages: Iterable[Damage]) -> dict[str, Any]:
         "hot_events": sum(batch.num_rows for batch in hot),
         "hot_bytes": sum(batch.nbytes for batch in hot),
         "columns": len(snapshot.columns),
-        "damaged": [_described(each) for each in damages],
+        "damaged": [described(each) for each in damages],
     }
 
 
-def _described(damage: Damage) -> dict[str, Any]:
+def described(damage: Damage) -> dict[str, Any]:
+    """Return what JSON says of something that is damaged."""
     return {"file": damage.file, "events": damage.events, "what": damage.what}
 
 

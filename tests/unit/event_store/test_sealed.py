@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from event_store.sealed import Sealed, columns_to_add
-from event_store.storage import Reader, Snapshot, Store, StoreMissing, segments
+from event_store.storage import Damage, Reader, Snapshot, Store, StoreClosed, StoreFull, StoreMissing, segments
 from event_store.storage.errors import SegmentDamaged
 from event_store.storage.parquet import Layout
 from tests.unit.event_store.storage.events import START, batch_of, events, flip, opened
@@ -99,6 +99,50 @@ def test_a_damaged_segment_is_an_error_and_not_nothing(store: Store) -> None:
 
     with pytest.raises(SegmentDamaged, match="events 0 to 1000 cannot be read"):
         Sealed(store.folder, store.snapshot).read(0, 1000)
+
+
+def test_the_store_sets_aside_what_is_damaged_and_the_rest_is_read(store: Store) -> None:
+    for first in (0, 10, 20):
+        store.append([events(range(first, first + 10))])
+        store.flush()
+    segment = store.segments()[1]
+    flip(store.folder / segment.file, segment.bytes // 2)
+
+    assert numbers(Sealed(store.folder, store.snapshot, store.checks.suspects), 0, 30) == [*range(10), *range(20, 30)]
+    assert [damage.file for damage in store.damages] == [segment.file]
+
+
+def test_what_nobody_sets_aside_is_done_without_once_it_is_known_to_be_damaged(store: Store) -> None:
+    for first in (0, 10, 20):
+        store.append([events(range(first, first + 10))])
+        store.flush()
+    segment = store.segments()[2]
+    asked: list[str] = []
+
+    def suspects(files: Collection[str]) -> list[Damage]:
+        asked.extend(files)
+        return [Damage(file, "it is no more", 10) for file in files]
+
+    sealed = Sealed(store.folder, store.snapshot, suspects)
+    assert numbers(sealed, 0, 30) == [*range(30)]
+    (store.folder / segment.file).unlink()
+    for _ in range(2):
+        assert numbers(sealed, 5, 30) == [*range(5, 20)]
+    assert (asked, sealed.end()) == ([segment.file], 30)
+
+
+@pytest.mark.parametrize("error", [OSError("too many files"), StoreFull("no room"), StoreClosed("over")])
+def test_a_damage_that_nobody_can_tell_of_now_is_an_error(store: Store, error: Exception) -> None:
+    store.append([events(range(10))])
+    store.flush()
+    (segment,) = store.segments()
+    flip(store.folder / segment.file, segment.bytes // 2)
+
+    def suspects(_: Collection[str]) -> list[Damage]:
+        raise error
+
+    with pytest.raises(SegmentDamaged, match=f"events 0 to 10 cannot be read: {segment.file}: its checksum is wrong"):
+        Sealed(store.folder, store.snapshot, suspects).read(0, 10)
 
 
 def test_the_store_is_known_by_its_id(store: Store, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from trio.testing import MockClock
 from event_store.clickhouse.client import ClickHouseUnavailable
 from event_store.clickhouse.config import ClickHouseSettings
 from event_store.clickhouse.progress import ProgressDamaged
+from event_store.clickhouse.service import open_shipper_of
 from event_store.clickhouse.shipper import Shipper, progress_file
 from event_store.sealed import Sealed
 from event_store.storage import Store
 from tests.unit.event_store.clickhouse.running import sealed
-from tests.unit.event_store.storage.events import events, opened
+from tests.unit.event_store.storage.events import events, flip, opened
 
 SETTINGS = ClickHouseSettings(url="http://ch", insert_rows=10, wait_s=30)
 
@@ -122,6 +123,22 @@ async def test_what_is_gone_is_counted(store: Store) -> None:
 
     assert table.numbers == [*range(10), *range(20, 30)]
     assert (done.events, done.missing, done.next) == (20, 10, 30)
+
+
+async def test_a_damaged_segment_holds_up_nothing_behind_it(store: Store) -> None:
+    for first in (0, 10, 20):
+        fill(store, first, 10)
+    segment = store.segments()[1]
+    flip(store.folder / segment.file, segment.bytes // 2)
+    table = Table()
+    async with open_shipper_of(store, SETTINGS.model_copy(update={"table": "of_store"})) as made:
+        assert made is not None
+        made._table = table
+        waits = [await made.look() for _ in range(3)]
+
+    assert (waits, made.trouble, table.numbers) == ([0.0] * 3, "", [*range(10), *range(20, 30)])
+    assert (made.progress.events, made.progress.missing, made.progress.next) == (20, 10, 30)
+    assert [damage.file for damage in store.damages] == [segment.file]
 
 
 async def test_a_few_events_wait_for_more(store: Store, autojump_clock: MockClock) -> None:

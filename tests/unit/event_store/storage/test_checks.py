@@ -99,6 +99,17 @@ def test_what_is_damaged_is_set_aside_and_an_index_made_anew(store: Store) -> No
     assert store.verify() == ()
 
 
+def test_indexes_alone_are_read_to_be_made_anew(store: Store) -> None:
+    bad, spared = store.segments()[:2]
+    flip(store.folder / bad.index_file, bad.index_bytes // 2)
+    harm(store, spared)
+
+    store.checks.indexes()
+
+    assert [(damage.file, damage.events) for damage in store.damages] == [(bad.index_file, 0)]
+    assert store.unindexed() == (bad,)
+
+
 def test_it_is_as_slow_as_it_is_told_and_ends_when_the_store_is_closed(store: Store) -> None:
     with ThreadPoolExecutor(1) as thread:
         reading = thread.submit(store.checks.next, 1)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_store.events import _texts_of
 from event_store.model import NUMBER
 from event_store.storage import overflow
-from event_store.storage.overflow import demote, kept_columns, text_of
+from event_store.storage.overflow import demote, kept_columns
 from event_store.storage.schema import joined
 from tests.unit.event_store.storage.events import batch_of, events
 
@@ -72,4 +73,4 @@ def test_a_value_is_the_same_text_whoever_puts_it_into_the_map(value: str | floa
     name, kind = ("f_x", pa.string()) if isinstance(value, str) else ("f_x_num", pa.float64())
     (moved,) = demote(batch_of(time=[0], **{name: pa.array([value], kind).to_pylist()}), ()).column("attrs").to_pylist()
 
-    assert moved == [("f_x", text_of(value))]
+    assert [moved] == [[("f_x", text)] for text in _texts_of([value])]

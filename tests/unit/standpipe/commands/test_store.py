@@ -13,6 +13,7 @@ from event_store.events import to_events
 from event_store.storage import StorageSettings, Store
 from standpipe.commands.store import compact, stats, verify
 from standpipe.errors import CommandFailed
+from tests.unit.event_store.storage.events import flip
 from tests.unit.plumbing.gathering.arrivals import logs
 
 Output = pytest.CaptureFixture[str]
@@ -81,6 +82,34 @@ def test_what_is_damaged_is_named_and_left_where_it_is(data_dir: Path, capsys: O
     assert [(each["events"], each["what"]) for each in told["damaged"]] == [(3, "its checksum is wrong")]
     assert segment.name in capsys.readouterr().out
     assert segment.exists()
+
+
+def test_a_damaged_index_is_named_with_what_makes_it_anew(tmp_path: Path, capsys: Output) -> None:
+    store = Store.open(tmp_path / "events", StorageSettings())
+    store.append([to_events(logs("1", "2", "3"))])
+    store.flush()
+    store.close()
+    (segment,) = store.segments()
+    flip(store.folder / segment.index_file, segment.index_bytes // 2)
+
+    with pytest.raises(typer.Exit) as ended:
+        verify(data_dir=tmp_path, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    with pytest.raises(typer.Exit):
+        verify(data_dir=tmp_path)
+    shown = capsys.readouterr().out
+    compact(data_dir=tmp_path)
+    verify(data_dir=tmp_path)
+
+    assert ended.value.exit_code == 1
+    assert (told["segments"], told["damaged"]) == (1, [])
+    (index,) = told["damaged_indexes"]
+    assert (index["file"], index["events"]) == (segment.index_file, 0)
+    assert index["what"] == (
+        "its checksum is wrong; a store that runs makes it anew, and so does standpipe store compact"
+    )
+    assert Path(segment.index_file).name in shown
+    assert "standpipe store compact" in shown
 
 
 def test_where_no_store_is_that_is_said(tmp_path: Path) -> None:
