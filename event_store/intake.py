@@ -14,6 +14,7 @@ from functools import partial
 from envelope.kinds import Kind
 from envelope.selectors import make_request
 from event_store.config import Config
+from plumbing.acks import BULK
 from plumbing.egress_client import Dopplers
 from plumbing.gathering.batcher import Batcher, Piece
 from plumbing.gathering.confirmations import Confirmations, confirm_all
@@ -27,7 +28,7 @@ from plumbing.island import Island
 
 def make_source(config: Config, island: Island, known: Iterable[bytes]) -> DopplerSource:
     """Ask every Doppler for everything; `known` are the marks of what is in the store, the latest last."""
-    dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
+    dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random(), pace=BULK)
     crossing: Crossing[Piece] = Crossing(island, CROSSING_PIECES, linger_s=config.batch_max_age_s / 4)
     intake = Intake(crossing, [], Memory(known, lambda: dopplers.connects))
     return DopplerSource(island, dopplers, intake, crossing, make_request(Kind.TYPED, shard_id=config.shard_id))

@@ -9,6 +9,7 @@ the answer; an original peer knows neither and is served as ever. See `docs/deci
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from envelope.errors import DecodeError
 from plumbing.diode import Parcel, settle
@@ -18,6 +19,30 @@ ACKS_METADATA = ("standpipe-acks", "1")
 
 CHANGES_METADATA = ("standpipe-changes", "1")
 """The gRPC metadata by which a server grants that the request of an open, acknowledged stream may be replaced."""
+
+BULK_METADATA = ("standpipe-bulk", "1")
+"""The gRPC metadata by which a client that acknowledges says that it stores what it reads: it is served at `BULK`."""
+
+WINDOW_ENVELOPES = 80_000
+"""As many may be in flight on one stream, and one message: whoever has to know them again remembers a few more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stream is sent."""
+
+    window_bytes: int
+    """As much is sent before it is acknowledged, and one message."""
+    pause_s: float = 0.0
+    """How long more is waited for after a message that was not nearly full."""
+
+
+PROMPT = Pace(2 << 20)
+"""For who passes it on, and may be slow: each reader has a window of its own."""
+BULK = Pace(8 << 20, 0.005)
+"""For who forces it to disk: that takes 20 ms and more, and 2 MiB in that time are 100,000 envelopes a second at most.
+A message costs both sides the same whatever it holds: pauses make few of many.
+"""
 
 _FIELD = 0x08  # field 1, varint: an empty message with one unknown field to anyone else
 

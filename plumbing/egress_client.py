@@ -17,8 +17,7 @@ import grpc
 import structlog
 
 from plumbing.acker import Acker
-from plumbing.acks import ACKS_METADATA, CHANGES_METADATA
-from plumbing.egress_server import WINDOW_BYTES
+from plumbing.acks import ACKS_METADATA, BULK, BULK_METADATA, CHANGES_METADATA, PROMPT, Pace
 from plumbing.grpc_client import (
     CALL_FAILURES,
     Backoff,
@@ -41,7 +40,8 @@ _GOODBYE_S = 2.0
 class Dopplers:
     """One channel to each Doppler, shared by all the feeds of a process. Lives on the island."""
 
-    def __init__(self, addresses: Sequence[str], tls: TlsFiles, rng: random.Random) -> None:
+    def __init__(self, addresses: Sequence[str], tls: TlsFiles, rng: random.Random, *, pace: Pace = PROMPT) -> None:
+        self.pace = pace
         self.addresses = tuple(addresses)
         self.rng = rng
         self.connects = 0
@@ -60,7 +60,7 @@ class Dopplers:
         """Connect to one Doppler and begin a stream, to be opened with a request; it is forgotten at the end."""
         channel = self.channel(address)
         await connected(channel, address)
-        stream = Stream(channel)
+        stream = Stream(channel, self.pace)
         self.connects += 1
         try:
             yield stream
@@ -149,8 +149,10 @@ async def keep_reading(dopplers: Dopplers, address: str, read: Read) -> None:
 class Stream:
     """One open stream, and what of it is on our side and not confirmed yet."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._call = channel.stream_stream(BATCHED_RECEIVER)(metadata=(ACKS_METADATA,))
+    def __init__(self, channel: grpc.aio.Channel, pace: Pace) -> None:
+        metadata = (ACKS_METADATA, BULK_METADATA) if pace is BULK else (ACKS_METADATA,)
+        self._call = channel.stream_stream(BATCHED_RECEIVER)(metadata=metadata)
+        self._window_bytes = pace.window_bytes
         self._acker: Acker | None = None
         self.takes_changes = False
         self._unconfirmed_bytes = 0
@@ -211,7 +213,7 @@ class Stream:
     @property
     def blocked(self) -> bool:
         """Whether there is no room for more in the window."""
-        return self._unconfirmed_bytes > WINDOW_BYTES
+        return self._unconfirmed_bytes > self._window_bytes
 
     def confirmed(self, message: bytes) -> None:
         """One message has been dealt with."""

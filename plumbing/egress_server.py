@@ -18,7 +18,17 @@ import structlog
 from envelope.errors import DecodeError
 from envelope.framing import frames
 from envelope.pieces import pieces
-from plumbing.acks import ACKS_METADATA, CHANGES_METADATA, Window, decode_ack, is_ack
+from plumbing.acks import (
+    ACKS_METADATA,
+    BULK,
+    BULK_METADATA,
+    CHANGES_METADATA,
+    PROMPT,
+    WINDOW_ENVELOPES,
+    Window,
+    decode_ack,
+    is_ack,
+)
 from plumbing.diode import Parcel
 from plumbing.first_of import first_of
 from plumbing.grpc_server import Method
@@ -27,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 EGRESS = "loggregator.v2.Egress"
 MESSAGE_BYTES = 256 << 10  # gRPC costs per message: join what waits, up to here
-WINDOW_BYTES = 2 << 20  # sent and not acknowledged, per stream
+_NEARLY_FULL_BYTES = MESSAGE_BYTES // 2
 
 
 class Reader(Protocol):
@@ -141,10 +151,12 @@ class _Stream:
         self._change = change
         self._acked = asyncio.Event()
         self._window = reader.window
+        self._asked = tuple(context.invocation_metadata() or ())
+        self._pace = BULK if BULK_METADATA in self._asked else PROMPT
 
     async def run(self) -> None:
         """Send until the reader ends or the peer leaves."""
-        if ACKS_METADATA not in tuple(self._context.invocation_metadata() or ()):
+        if ACKS_METADATA not in self._asked:
             await self._send_unacknowledged()
             return
         self._window.peer_acknowledges = True
@@ -166,12 +178,15 @@ class _Stream:
                 reader.delivered(window.acknowledge(done))
 
     async def _send(self) -> None:
-        window, reader = self._window, self._reader
+        window, reader, pace = self._window, self._reader, self._pace
         while parcels := await reader.next(MESSAGE_BYTES):
             window.sent(parcels)
-            await self._context.write(_join(parcels))
-            while window.in_flight_bytes > WINDOW_BYTES:
+            message = _join(parcels)
+            await self._context.write(message)
+            while window.in_flight_bytes > pace.window_bytes or window.in_flight > WINDOW_ENVELOPES:
                 await self._next_ack()
+            if pace.pause_s and len(message) < _NEARLY_FULL_BYTES:
+                await asyncio.sleep(pace.pause_s)
         while window.in_flight:
             await self._next_ack()
 

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 import trio
 
-from plumbing.egress_server import WINDOW_BYTES
+from plumbing.acks import PROMPT
 from plumbing.gathering.confirmations import confirm_all
 from plumbing.gathering.crossing import Crossing
 from plumbing.island import Island
@@ -29,7 +29,7 @@ from syslog_adapter.dispatch import Debt
 _MOST_WAITING = 10_000
 _LINGER_S = 0.02
 _LOOK_S = 0.02
-_MOST_UNSAFE_BYTES = WINDOW_BYTES // 2
+_MOST_UNSAFE_BYTES = PROMPT.window_bytes // 2
 
 
 class Dispatch(Protocol):

@@ -20,9 +20,9 @@ import structlog
 from envelope import kernel
 from envelope.errors import DecodeError
 from envelope.kinds import Kind
+from plumbing.acks import PROMPT
 from plumbing.diode import Parcel, SharedDiode
 from plumbing.egress_client import Arrival, Dopplers
-from plumbing.egress_server import WINDOW_BYTES
 from plumbing.ledger import Account
 from plumbing.sources_feed import SourcesFeed
 
@@ -170,6 +170,6 @@ class Tail:
                 tailed = Tailed(b"".join([parcel.batch for parcel in parcels]), self)
                 self._unread_bytes += len(tailed.batch)
                 await self._relay(tailed)
-                while self._unread_bytes > WINDOW_BYTES:
+                while self._unread_bytes > PROMPT.window_bytes:
                     self._room.clear()
                     await self._room.wait()

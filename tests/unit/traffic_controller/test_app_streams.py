@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
+from plumbing.acks import PROMPT
 from plumbing.diode import SharedDiode
-from plumbing.egress_server import WINDOW_BYTES
 from traffic_controller import app_streams as app_streams_module
 from traffic_controller.app_streams import AppStreams, Tailed
 
@@ -172,7 +172,7 @@ def test_no_more_is_relayed_than_a_window_ahead_of_what_the_client_has_read() ->
             await settle()
 
         assert sum(map(len, quick.payloads)) == 4_000_000
-        assert WINDOW_BYTES < sum(map(len, silent.payloads)) <= WINDOW_BYTES + 100_000
+        assert PROMPT.window_bytes < sum(map(len, silent.payloads)) <= PROMPT.window_bytes + 100_000
         assert silent.tail.blocked
         for client in (silent, quick):
             await client.leave()
