@@ -30,7 +30,7 @@ def make_source(config: Config, island: Island, known: Iterable[bytes]) -> Doppl
     """Ask every Doppler for everything; `known` are the marks of what is in the store, the latest last."""
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random(), pace=BULK)
     crossing: Crossing[Piece] = Crossing(island, CROSSING_PIECES, linger_s=config.batch_max_age_s / 4)
-    intake = Intake(crossing, [], Memory(known, lambda: dopplers.connects))
+    intake = Intake(crossing, [], Memory(known))
     return DopplerSource(island, dopplers, intake, crossing, make_request(Kind.TYPED, shard_id=config.shard_id))
 
 

@@ -60,7 +60,7 @@ class Dopplers:
         """Connect to one Doppler and begin a stream, to be opened with a request; it is forgotten at the end."""
         channel = self.channel(address)
         await connected(channel, address)
-        stream = Stream(channel, self.pace)
+        stream = Stream(channel, address, self.pace)
         self.connects += 1
         try:
             yield stream
@@ -79,16 +79,16 @@ class Arrival:
     """One message of one Doppler; call `confirm` when it has been dealt with."""
 
     batch: bytes
-    _stream: Stream = field(repr=False)
+    stream: Stream = field(repr=False)
 
     @property
     def is_kept(self) -> bool:
         """Whether its Doppler keeps it until it is confirmed; an original one does not."""
-        return self._stream.is_acknowledged
+        return self.stream.is_acknowledged
 
     def confirm(self) -> None:
         """Tell the Doppler that it may forget this message."""
-        self._stream.confirmed(self.batch)
+        self.stream.confirmed(self.batch)
 
 
 Relay = Callable[[Arrival], Awaitable[None]]
@@ -149,7 +149,8 @@ async def keep_reading(dopplers: Dopplers, address: str, read: Read) -> None:
 class Stream:
     """One open stream, and what of it is on our side and not confirmed yet."""
 
-    def __init__(self, channel: grpc.aio.Channel, pace: Pace) -> None:
+    def __init__(self, channel: grpc.aio.Channel, peer: str, pace: Pace) -> None:
+        self.peer = peer
         metadata = (ACKS_METADATA, BULK_METADATA) if pace is BULK else (ACKS_METADATA,)
         self._call = channel.stream_stream(BATCHED_RECEIVER)(metadata=metadata)
         self._window_bytes = pace.window_bytes

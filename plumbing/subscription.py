@@ -22,8 +22,20 @@ from plumbing.ledger import Account
 log = structlog.get_logger(__name__)
 
 
+class Stream(Protocol):
+    """One open stream, told from others by its identity: `plumbing.egress_client.Stream`."""
+
+    @property
+    def peer(self) -> str:
+        """Who sends: the same for all its streams, one after the other."""
+
+
 class Incoming(Protocol):
     """One message from outside: `plumbing.egress_client.Arrival`."""
+
+    @property
+    def stream(self) -> Stream:
+        """By which it came: what was not confirmed on one is repeated on the next of the same peer."""
 
     @property
     def batch(self) -> bytes:

@@ -5,8 +5,8 @@ Out:   parcels with their tags in the form asked for, in the order they came in.
 Drops: nothing that a Doppler of ours sent: what does not arrive stays with it. `unread`: what was not delivered of an
        original Doppler, which keeps nothing, when the subscriber left.
 
-A slow subscriber makes us hold, for each Doppler, no more than a window and one message (`plumbing.acks.PROMPT`, and the most
-that the Doppler's client receives); then the Doppler holds, drops and tells.
+A slow subscriber makes us hold, for each Doppler, no more than a window and one message (`plumbing.acks.PROMPT`, and
+the most that the Doppler's client receives); then the Doppler holds, drops and tells.
 
 Hot path: each batch is checked and converged once, and otherwise passes as it came.
 """

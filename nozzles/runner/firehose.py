@@ -47,10 +47,19 @@ class Streams:
     disconnects: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """One WebSocket."""
+
+    peer: str
+    """Its address."""
+
+
 class Unconfirmed(NamedTuple):
     """What came together, made v2; nobody waits to hear that it is safe."""
 
     batch: bytes
+    stream: Opened
     is_kept: bool = False
 
     def confirm(self) -> None:
@@ -64,12 +73,13 @@ class FirehoseSource:
         """Raises `ConfigError` when the token or a certificate cannot be read."""
         self.connections = Streams()
         self.crossing: Crossing[Piece] = Crossing(Here(), _CROSSING_PIECES, new_event=trio.Event)
-        self.intake = make_intake(config, config.filter, self.crossing, self.connections, known)
+        self.intake = make_intake(config, config.filter, self.crossing, known)
         self._config = config
         self._reading = trio.CancelScope()
         self._path = f"/firehose/{quote(config.subscription, safe='')}"
         self._query = "" if selection_of(config.filter).kinds & Kind.LOG else "filter-type=metrics"
         self.url = f"wss://{config.websocket.address}{self._path}{'?' if self._query else ''}{self._query}"
+        self._opened = Opened(self.url)
         self._find()
 
     async def open(self, nursery: trio.Nursery) -> None:
@@ -95,6 +105,7 @@ class FirehoseSource:
                     if messages:
                         await self._take(messages)
                     else:
+                        self._opened = Opened(self.url)
                         self.connections.connects += 1
                         log.info("firehose_open", url=self.url)
 
@@ -102,7 +113,7 @@ class FirehoseSource:
         batch, malformed = to_v2_batch(messages)
         if malformed:
             log.warning("malformed_envelopes_skipped", count=malformed, url=self.url)
-        checked = check(Unconfirmed(batch))
+        checked = check(Unconfirmed(batch, self._opened))
         await self.intake.take(replace(checked, malformed=checked.malformed + malformed))
 
     def _look_again(self) -> Source:

@@ -60,7 +60,7 @@ def make_doppler_source(config: Config, island: Island, known: Iterable[bytes] |
     dopplers = Dopplers(config.doppler_addresses, config.tls, random.Random())
     crossing: Crossing[Piece] = Crossing(island, CROSSING_PIECES, linger_s=config.batch_max_age_s / 4)
     selection = selection_of(config.filter)
-    intake = make_intake(config, selection.rest, crossing, dopplers, known)
+    intake = make_intake(config, selection.rest, crossing, known)
     request = make_request(
         selection.kinds,
         shard_id=config.subscription,
@@ -71,11 +71,7 @@ def make_doppler_source(config: Config, island: Island, known: Iterable[bytes] |
 
 
 def make_intake(
-    config: Config,
-    wanted: FilterSettings,
-    crossing: Crossing[Piece],
-    connections: Connections,
-    known: Iterable[bytes] | None,
+    config: Config, wanted: FilterSettings, crossing: Crossing[Piece], known: Iterable[bytes] | None
 ) -> Intake:
     """Make the intake of a source; `known` are marks of what came before, if it must not come twice."""
     steps: list[Step] = []
@@ -83,5 +79,4 @@ def make_intake(
         steps.append(lambda batch, _: keep(batch))
     if config.transforms:
         steps.append(make_transforms(config.transforms))
-    memory = None if known is None else Memory(known, lambda: connections.connects)
-    return Intake(crossing, steps, memory)
+    return Intake(crossing, steps, None if known is None else Memory(known))

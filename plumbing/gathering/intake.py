@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from plumbing.gathering.batcher import Piece
 from plumbing.ledger import Account
-from plumbing.subscription import Checked, FedCounts
+from plumbing.subscription import Checked, FedCounts, Stream
 
 Step: TypeAlias = Callable[[bytes, int], tuple[bytes, int]]
 """Takes an admitted batch and its count, returns what it leaves of it."""
@@ -32,7 +32,7 @@ class Over(Protocol):
 class Recognises(Protocol):
     """Whatever knows envelopes again: `plumbing.gathering.recognise.Memory`."""
 
-    def new_part(self, batch: bytes, count: int) -> tuple[bytes, int, bytes]:
+    def new_part(self, batch: bytes, count: int, stream: Stream) -> tuple[bytes, int, bytes]:
         """Return what of an admitted batch did not come before, how many that is, and the marks of those."""
 
 
@@ -75,7 +75,7 @@ class Intake:
         counts.note(checked)
         batch, count = checked.batch, checked.count
         if self._memory:
-            batch, count, mark = self._memory.new_part(batch, count)
+            batch, count, mark = self._memory.new_part(batch, count, checked.arrival.stream)
             counts.repeated += checked.count - count
         fresh = count
         for step in self._steps:

@@ -4,8 +4,8 @@ A Doppler repeats what was not confirmed when its stream broke, or when this pro
 the same order, joined into messages as it pleases. Those that are on disk already must not be written again. So each
 envelope leaves a mark of 8 bytes (`envelope.marks`) with the batch it is kept in, and the last are known at the next
 start. Marks on disk of another form, as versions before had, match nothing: what their Doppler repeats is kept twice.
-Repetitions come only after a stream was opened, and only then, and only among what came before, they are looked for:
-elsewhere twins are twins.
+Repetitions come only on a new stream, and only at its beginning, and only among what came from the same peer before,
+they are looked for: elsewhere twins are twins.
 
 It holds for one process at a time: what another one of the same subscription was sent is not known here.
 """
@@ -13,41 +13,70 @@ It holds for one process at a time: what another one of the same subscription wa
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from envelope import kernel
 from envelope.marks import MARK_BYTES
+from plumbing.subscription import Stream
 
 REMEMBERED = 100_000
-"""Marks that are remembered: a Doppler repeats 2 MiB at most, and envelopes have 20 bytes or more."""
+"""Marks of each peer that are remembered: of `plumbing.acks.WINDOW_ENVELOPES`, and one message more of small ones."""
 
 WATCHED_BYTES = 16 << 20
-"""As much as is looked at after a stream was opened, from all streams together: the windows of eight Dopplers."""
+"""As much is looked at of a new stream: more than any window."""
+
+MOST_PEERS = 100
+"""Beyond that, the one whose stream was opened longest ago is forgotten."""
 
 
 class Memory:
-    """Remembers the envelopes that came last. No I/O, no clock."""
+    """Remembers the envelopes that came last, those of each peer by themselves. No I/O, no clock."""
 
-    def __init__(self, known: Iterable[bytes], connects: Callable[[], int]) -> None:
-        """Begin with marks of before, the latest last; `connects` counts the streams that were opened."""
-        self._known: deque[bytes] = deque()
-        self._known_bytes = 0
-        self._connects = connects
-        self._connected = 0
-        self._watched_bytes = 0
-        self._awaited: Counter[bytes] = Counter()
-        """Those that came before the last stream was opened and were not repeated since."""
-        for marks in known:
-            self._remember(marks[: len(marks) // MARK_BYTES * MARK_BYTES])
+    def __init__(self, known: Iterable[bytes]) -> None:
+        """Begin with marks of before, the latest last; nobody knows whose they are."""
+        self._before = [marks[: len(marks) // MARK_BYTES * MARK_BYTES] for marks in known]
+        self._pasts: dict[str, _Past] = {}
 
-    def new_part(self, batch: bytes, count: int) -> tuple[bytes, int, bytes]:
+    def new_part(self, batch: bytes, count: int, stream: Stream) -> tuple[bytes, int, bytes]:
         """Return of an admitted batch what did not come before, how many that is, and the marks of those.
 
         A hot path, but for what comes first on a new stream: `benchmarks/kernel.py`.
         """
-        if self._connects() != self._connected:
-            self._connected, self._watched_bytes = self._connects(), WATCHED_BYTES
-            self._awaited = Counter(split(b"".join(self._known))[-REMEMBERED:])
+        past = self._pasts.get(stream.peer)
+        if past is None or past.stream is not stream:
+            past = self._opened(stream)
+        return past.new_part(batch, count)
+
+    def _opened(self, stream: Stream) -> _Past:
+        """Await what came before from the peer of a new stream."""
+        past = self._pasts.pop(stream.peer, None) or _Past(self._before)
+        past.begin(stream)
+        self._pasts[stream.peer] = past
+        if len(self._pasts) > MOST_PEERS:
+            del self._pasts[next(iter(self._pasts))]
+        return past
+
+
+class _Past:
+    """What came from one peer."""
+
+    def __init__(self, known: Iterable[bytes]) -> None:
+        self.stream: Stream | None = None
+        self._known: deque[bytes] = deque()
+        self._known_bytes = 0
+        self._watched_bytes = 0
+        self._awaited: Counter[bytes] = Counter()
+        """Those that came before the stream was opened and were not repeated since."""
+        for marks in known:
+            self._remember(marks)
+
+    def begin(self, stream: Stream) -> None:
+        """Note that there is a new stream."""
+        self.stream, self._watched_bytes = stream, WATCHED_BYTES
+        self._awaited = Counter(split(b"".join(self._known))[-REMEMBERED:])
+
+    def new_part(self, batch: bytes, count: int) -> tuple[bytes, int, bytes]:
+        """As `Memory.new_part`."""
         marks = kernel.marks(batch)
         if self._watched_bytes > 0:
             self._watched_bytes -= len(batch)

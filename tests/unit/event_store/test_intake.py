@@ -14,7 +14,7 @@ from plumbing.gathering.recognise import Memory
 from plumbing.island import open_island
 from plumbing.subscription import check
 from tests.unit.event_store.settings import settings
-from tests.unit.plumbing.gathering.arrivals import FakeArrival, logs, texts
+from tests.unit.plumbing.gathering.arrivals import FakeArrival, FakeStream, logs, texts
 
 
 class Keeper:
@@ -43,11 +43,10 @@ async def test_everything_is_asked_for_under_one_name(certs_dir: Path) -> None:
 
 
 async def test_what_is_in_the_store_is_left_out_and_the_rest_confirmed_when_it_is_safe(certs_dir: Path) -> None:
-    stored = Memory((), lambda: 0).new_part(logs("1", "2"), 2)[2]
+    stored = Memory(()).new_part(logs("1", "2"), 2, FakeStream())[2]
     arrival, keeper = FakeArrival(logs("1", "2", "3")), Keeper()
     async with open_island() as island:
         source = make_source(config := settings(certs_dir), island, [stored])
-        source.connections.connects += 1
         gathering = make_gathering(config, island, source, keeper)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(gathering.run)

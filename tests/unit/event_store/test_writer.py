@@ -20,7 +20,7 @@ from event_store.events import to_events
 from event_store.storage import StoreFull
 from event_store.writer import Writer
 from plumbing.gathering.recognise import Memory
-from tests.unit.plumbing.gathering.arrivals import logs
+from tests.unit.plumbing.gathering.arrivals import FakeStream, logs
 
 
 class FakeStore:
@@ -47,7 +47,7 @@ class FakeStore:
 async def write(store: FakeStore, *lines: str) -> tuple[Writer, int]:
     """Write one batch; returns how often it was said to be safe, too."""
     safe: list[int] = []
-    batch, count, marks = Memory((), lambda: 0).new_part(logs(*lines), len(lines))
+    batch, count, marks = Memory(()).new_part(logs(*lines), len(lines), FakeStream())
     writer = Writer(store, parse_fields=True)
     await writer.put(batch, count, marks=[marks], safe=lambda: safe.append(sum(map(len, store.kept))))
     assert safe == [sum(map(len, store.kept))]  # once, and after everything
@@ -126,7 +126,7 @@ async def test_halves_keep_the_marks_of_their_own_envelopes() -> None:
     store = FakeStore(most_rows=1)
     await write(store, "1", "2", "3", "4", "5")
 
-    each = [Memory((), lambda: 0).new_part(logs(text), 1)[2] for text in ("1", "2", "3", "4", "5")]
+    each = [Memory(()).new_part(logs(text), 1, FakeStream())[2] for text in ("1", "2", "3", "4", "5")]
     assert (store.kept, store.marks) == ([["1"], ["2"], ["3"], ["4"], ["5"]], each)
 
 

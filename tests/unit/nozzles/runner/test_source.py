@@ -9,7 +9,7 @@ from nozzles.runner.source import make_doppler_source
 from plumbing.island import open_island
 from plumbing.subscription import check
 from tests.unit.nozzles.runner.sources import next_piece, settings
-from tests.unit.plumbing.gathering.arrivals import arrival, logs, texts
+from tests.unit.plumbing.gathering.arrivals import FakeStream, arrival, logs, texts
 
 FILTER = {"types": ["log", "event"], "sources": ["a"], "exclude_sources": ["b"]}
 
@@ -50,7 +50,6 @@ async def test_what_came_before_is_known_again(certs_dir: Path) -> None:
     async with open_island() as island:
         source = make_doppler_source(settings(certs_dir), island, [])
         for _ in range(2):
-            source.connections.connects += 1
-            await island.run(source.intake.take, check(arrival(logs("1"))))
+            await island.run(source.intake.take, check(arrival(logs("1"), stream=FakeStream())))
 
     assert source.intake.counts.repeated == 1

@@ -8,11 +8,22 @@ from envelope.pb.loggregator_v2_pb2 import Envelope, EnvelopeBatch
 from plumbing.egress_client import Arrival
 
 
+class FakeStream:
+    """One of those of a peer."""
+
+    def __init__(self, peer: str = "doppler") -> None:
+        self.peer = peer
+
+
+STREAM = FakeStream()
+
+
 class FakeArrival:
     """One message, and whether it was confirmed."""
 
-    def __init__(self, batch: bytes = b"", *, is_kept: bool = True) -> None:
+    def __init__(self, batch: bytes = b"", *, is_kept: bool = True, stream: FakeStream = STREAM) -> None:
         self.batch = batch
+        self.stream = stream
         self.is_kept = is_kept
         self.confirmed = 0
 
@@ -21,9 +32,9 @@ class FakeArrival:
         self.confirmed += 1
 
 
-def arrival(batch: bytes = b"", *, is_kept: bool = True) -> Arrival:
+def arrival(batch: bytes = b"", *, is_kept: bool = True, stream: FakeStream = STREAM) -> Arrival:
     """Make one."""
-    return cast(Arrival, FakeArrival(batch, is_kept=is_kept))
+    return cast(Arrival, FakeArrival(batch, is_kept=is_kept, stream=stream))
 
 
 def logs(*texts: str, source_id: str = "app") -> bytes:

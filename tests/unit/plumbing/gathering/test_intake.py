@@ -28,7 +28,7 @@ class Over:
 class Knows:
     """Has seen the first two of everything."""
 
-    def new_part(self, batch: bytes, count: int) -> tuple[bytes, int, bytes]:
+    def new_part(self, batch: bytes, count: int, _: object) -> tuple[bytes, int, bytes]:
         return batch[kernel.spans(batch)[1][1] :], count - 2, b"mark"
 
 
