@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import trio
 from envelope.kinds import Kind
 from envelope.pb import loggregator_v2_pb2 as v2
 from envelope.selectors import make_request
-from plumbing import peers
+from plumbing import egress_server, peers
+from plumbing.acks import BULK, PROMPT, WINDOW_ENVELOPES, Pace
 from plumbing.egress_client import Arrival, Dopplers, Feed
 from plumbing.island import open_island
 from plumbing.lifecycle import Ports
@@ -37,10 +39,10 @@ class Fed:
 
 
 @asynccontextmanager
-async def feeding(certs: Path, *addresses: str, fed: Fed | None = None) -> AsyncIterator[Fed]:
+async def feeding(certs: Path, *addresses: str, fed: Fed | None = None, pace: Pace = PROMPT) -> AsyncIterator[Fed]:
     """Keep a feed of the subscription `s` for the time of the block."""
     fed = fed or Fed()
-    dopplers = Dopplers(addresses, TlsFiles.named(certs, "trafficcontroller"), random.Random(1))
+    dopplers = Dopplers(addresses, TlsFiles.named(certs, "trafficcontroller"), random.Random(1), pace=pace)
     feed = Feed(dopplers, make_request(Kind.LOG, shard_id="s"), fed.relay)
 
     left = trio.Event()
@@ -98,6 +100,68 @@ async def test_a_feed_whose_relay_fails_confirms_what_was_dealt_with_before(cert
 
         books = (await accounts(doppler, certs_dir))["s"]
         assert (books["delivered"], books["returned"]) == (2, 1)
+
+
+class Hoarder(Fed):
+    """Confirms nothing."""
+
+    async def relay(self, arrival: Arrival) -> None:
+        self.payloads += [envelope.log.payload for envelope in v2.EnvelopeBatch.FromString(arrival.batch).batch]
+
+
+@pytest.mark.parametrize("pace", [PROMPT, BULK])
+async def test_who_confirms_nothing_is_sent_a_window_and_what_it_leaves_is_kept(certs_dir: Path, pace: Pace) -> None:
+    payload, message_bytes = b"x" * 10_000, 256 << 10
+    count = 2 * pace.window_bytes // len(payload)
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"], fed=Hoarder(), pace=pace) as fed:
+            await readers_at(doppler, certs_dir, 1)
+            await send(doppler, certs_dir, *[payload] * count)
+            await fed.wait_for(pace.window_bytes // (len(payload) + 100))
+            await trio.sleep(0.2)
+            assert len(fed.payloads) * len(payload) <= pace.window_bytes + message_bytes
+
+        books = (await accounts(doppler, certs_dir))["s"]
+        assert (books["delivered"], books["held"], books["in_flight"]) == (0, count, 0)
+
+
+async def test_of_small_envelopes_a_window_is_so_many(certs_dir: Path) -> None:
+    batch = v2.EnvelopeBatch(batch=[v2.Envelope(source_id="a", log={"payload": b"1"})] * 1000)
+    message_envelopes = (256 << 10) // (batch.ByteSize() // 1000)
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"], fed=Hoarder(), pace=BULK) as fed:
+            await readers_at(doppler, certs_dir, 1)
+            with dial(doppler["listen"], certs_dir, "doppler") as channel:
+                await send_batches(channel, [batch] * 150)
+            await fed.wait_for(WINDOW_ENVELOPES)
+            await trio.sleep(0.2)
+            assert len(fed.payloads) <= WINDOW_ENVELOPES + message_envelopes
+
+
+async def test_who_reads_in_bulk_is_sent_at_once_what_came_in_a_pause(
+    certs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Telling(Fed):
+        def __init__(self) -> None:
+            super().__init__()
+            self.messages: list[int] = []
+
+        async def relay(self, arrival: Arrival) -> None:
+            await super().relay(arrival)
+            self.messages.append(len(self.payloads))
+
+    monkeypatch.setattr(egress_server, "BULK", replace(BULK, pause_s=1.0))
+    fed = Telling()
+    async with running("doppler", certs_dir, drain_grace_s=0.2) as doppler:
+        async with feeding(certs_dir, doppler["listen"], fed=fed, pace=BULK):
+            await readers_at(doppler, certs_dir, 1)
+            await send(doppler, certs_dir, b"1")
+            await fed.wait_for(1)
+            await send(doppler, certs_dir, b"2")
+            await send(doppler, certs_dir, b"3")
+            await fed.wait_for(3)
+
+    assert fed.messages == [1, 3]
 
 
 async def test_a_doppler_that_no_name_stands_for_any_more_is_left(
