@@ -56,7 +56,7 @@ class Config(Settings, table="event_store"):
     batch_max_bytes: int = Field(default=4 << 20, ge=1, le=32 << 20)
     """Bytes of them, as they came."""
 
-    batch_max_age_s: PositiveFloat = 0.01
+    batch_max_age_s: PositiveFloat = 0.02
     """How long an envelope may wait for others to be forced to disk with: what an append costs, few cost as well."""
 
     storage: StorageSettings = StorageSettings()
