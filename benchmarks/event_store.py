@@ -71,6 +71,15 @@ PATHS = [
         only=["event store"],
         memory=True,
     ),
+    SteadyPath(
+        name="event store: fed by a doppler, before anything is joined",
+        layout=Layout(event_store=True, joins=False),
+        rate=50_000,
+        budget=8,
+        original="",
+        only=["event store"],
+        memory=True,
+    ),
     Ceiling(
         name="event store: highest rate from a doppler",
         layout=Layout(event_store=True),
