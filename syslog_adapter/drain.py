@@ -11,8 +11,9 @@ Drops: `overflow`: the oldest, when more wait than there is room for. `retries_e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -41,9 +42,16 @@ class Drain:
     """
 
     def __init__(
-        self, binding: Binding, settings: DrainSettings, ended: Callable[[Drain], None] = lambda _: None
+        self,
+        binding: Binding,
+        settings: DrainSettings,
+        ended: Callable[[Drain], None] = lambda _: None,
+        taken: Container[Path] = (),
     ) -> None:
-        """Take a binding that has been validated; `ended` is called once it is closed and its task is over."""
+        """Take a binding that has been validated; `ended` is called once it is closed and its task is over.
+
+        No spool is in a directory that is `taken`.
+        """
         self.binding = binding
         self.url = parse_drain_url(binding.url)
         self.shown_url = redacted(binding.url)
@@ -56,7 +64,7 @@ class Drain:
         self._ended = ended
         self._sieve = Sieve(self.url, trio.current_time())
         self._shaping = Shaping.of(self.url.options, most=settings.capacity, most_bytes=settings.capacity_bytes)
-        self._queue = _queue_for(self.url, binding, settings)
+        self._queue = _queue_for(self.url, binding, settings, taken)
         self._delivery = Delivery(self.url, binding, settings, self._queue)
         self._arrivals = Arrivals()
         self._made_at = trio.current_time()
@@ -98,7 +106,7 @@ class Drain:
             self._end()
 
     def hand_over(self, grace_s: float) -> None:
-        """Let the next drain of this URL have the spool, if there is one, in `grace_s` at most. It has been closed."""
+        """Let the next drain have the spool, if there is one, in `grace_s` at most. It has been closed."""
         if isinstance(self._queue, SpoolQueue) and not self.finished.is_set():
             self._queue.hand_over()
             self.close(grace_s, keep=True)
@@ -112,6 +120,11 @@ class Drain:
     def has_spool(self) -> bool:
         """Whether what it cannot deliver goes to disk."""
         return isinstance(self._queue, SpoolQueue)
+
+    @property
+    def spool(self) -> Path | None:
+        """The directory of its spool, if it has one."""
+        return self._queue.directory if isinstance(self._queue, SpoolQueue) else None
 
     @property
     def last_error(self) -> str:
@@ -240,12 +253,12 @@ class Drain:
         self._ended(self)
 
 
-def _queue_for(url: DrainUrl, binding: Binding, settings: DrainSettings) -> Queue:
+def _queue_for(url: DrainUrl, binding: Binding, settings: DrainSettings, taken: Container[Path]) -> Queue:
     """Have a spool if the drain asks for one and there can be one; its owner is told when there cannot."""
     wanted = url.options.spool_bytes
     together = settings.batches if url.scheme == "https-batch" else AT_ONCE
     if wanted and settings.spool_dir:
-        place = SpoolPlace.of(binding, settings.spool_dir, min(wanted, settings.spool_max_bytes))
+        place = SpoolPlace.of(binding, settings.spool_dir, min(wanted, settings.spool_max_bytes), taken)
         return SpoolQueue(place, settings.capacity, settings.capacity_bytes, together)
     if wanted:
         shown = redacted(binding.url)

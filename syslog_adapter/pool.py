@@ -44,14 +44,16 @@ class Pool:
         if self._closed:
             return
         change = self._table.change_to(table)
-        urls = {(binding.source_id, binding.url) for binding in change.added}
         for binding in change.removed:
             self._leave(self.drains.pop(binding), self._close_grace_s, keep=False)
-        for drain in [*self._leaving]:
-            if (drain.binding.source_id, drain.binding.url) in urls:  # it has new credentials, say, or comes back
-                drain.hand_over(_HAND_OVER_S)
+        taken = {drain.spool for drain in self.drains.values() if drain.spool}
+        leaving = {drain.spool: drain for drain in self._leaving if drain.spool}
         for binding in change.added:
-            self.drains[binding] = Drain(binding, self._settings, self._went)
+            drain = self.drains[binding] = Drain(binding, self._settings, self._went, taken)
+            if drain.spool:
+                taken.add(drain.spool)
+            if drain.spool in leaving:  # it has new credentials, say, or comes back
+                leaving[drain.spool].hand_over(_HAND_OVER_S)
         self._table = table
         if self.drains:
             self.wanted.set()

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import count, islice
 from pathlib import Path
 
 import structlog
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 _MEMORY_BYTES = 4 << 20
 _UNREADABLE_S = 5.0
 _TRIES, _BETWEEN_TRIES_S = 100, 0.1
+_MOST_LOOKED_FOR = 7
+"""As many spools are looked for beside the first, of drains that have one URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,17 @@ class SpoolPlace:
     max_bytes: int
 
     @classmethod
-    def of(cls, binding: Binding, spool_dir: Path, max_bytes: float) -> SpoolPlace:
-        """Give each URL of each source a directory: whoever binds it anew, with other credentials, finds what waits."""
+    def of(cls, binding: Binding, spool_dir: Path, max_bytes: float, taken: Container[Path] = ()) -> SpoolPlace:
+        """Give each URL of each source a directory: whoever binds it anew, with other credentials, finds what waits.
+
+        Of several with one URL, told apart by their credentials, each has one that is not `taken`: what is there before
+        what is to be made.
+        """
         name = sha256(f"{binding.source_id}\0{binding.url}".encode()).hexdigest()[:32]
-        return cls(spool_dir / name, int(max_bytes))
+        free = (one for one in (spool_dir / _numbered(name, number) for number in count()) if one not in taken)
+        first = next(free)
+        found = (one for one in (first, *islice(free, _MOST_LOOKED_FOR)) if one.exists())
+        return cls(next(found, first), int(max_bytes))
 
 
 class SpoolQueue:
@@ -73,6 +83,11 @@ class SpoolQueue:
         self._has_disk = True
         self._keep = True
         self._left = self._rescued = 0
+
+    @property
+    def directory(self) -> Path:
+        """Where it is on disk."""
+        return self._place.directory
 
     @property
     def held(self) -> int:
@@ -210,6 +225,10 @@ class SpoolQueue:
         if not self._keep:
             shutil.rmtree(self._place.directory, ignore_errors=True)  # while it is ours: a successor waits for it
         spool.close()
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}-{number}" if number else name
 
 
 def _need_not_know() -> None:

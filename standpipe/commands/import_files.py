@@ -114,8 +114,8 @@ def import_files(
 
     Files may be compressed: gzip, Zstandard, bzip2, xz. A line's time is read from the line: ISO 8601, syslog, nginx
     and Apache, Android, glog, Hadoop, seconds since 1970, a member or field called time, ts or timestamp. A line that
-    says none has that of the line before, or of the file. Bytes that are no UTF-8 are kept; lines over 10 MiB come in
-    pieces. A store is made where there is none.
+    says none has that of the line before, or of the file. Bytes that are no UTF-8 are kept, but for text that
+    begins as UTF-16 or UTF-32 does; lines over 10 MiB come in pieces. A store is made where there is none.
 
     Interrupted, it says where it was, and how to go on. Exit code 1: something is not in the store, and was told.
 
@@ -196,7 +196,8 @@ def _import(
 
 
 def _times(form: str | None, zone: tzinfo | None, year: int | None) -> Callable[[int], Times]:
-    from standpipe.importing.line_times import GivenForm, LineTimes
+    from standpipe.importing.given_form import GivenForm
+    from standpipe.importing.line_times import LineTimes
 
     if form is None:
         return partial(LineTimes, zone=zone, year=year)

@@ -8,9 +8,9 @@ is tried in the form of the line before it first: most files have one only.
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import orjson
@@ -41,9 +41,12 @@ _GLOG = re.compile(rb"\A[IWEFD]([01]\d[0-3]\d %b)\.(\d{1,9})()" % _CLOCK)
 _HADOOP = re.compile(rb"\A(\d\d/?[01]\d/?[0-3]\d [0-2]\d:?[0-5]\d:?[0-6]\d)()()(?![\d:])")
 _EPOCH = re.compile(rb"\A\[?([1-9]\d{9})\.(\d{1,9})()(?!\d)")
 _NAMED = re.compile(rb"(?<![\w.-])(?:ts|time|timestamp)=\"?([1-9]\d{9,18}(?:\.\d{1,9})?)()()(?![\w.:-])")
+_LEAP_DAY = (b"Feb", b"29")
 _NOT_DIGITS = re.compile(rb"\D+")
 _SCALES = [10 ** (9 - digits) for digits in range(10)]
 _KNOWN = 4096
+MOST_YEARS = 9
+"""As many are tried: there may be eight between two that have a 29 February, as before and after 2100."""
 _LAST_NS = INT64[-1]
 _HALF_A_YEAR_NS = 181 * 86_400 * 10**9
 _FIRST_S, _LAST_S = 10**8, 10**10
@@ -71,6 +74,7 @@ class LineTimes:
         self._zone = zone
         self._year = b"" if year is None else b"%d" % year
         self._about_ns = newest_ns - _HALF_A_YEAR_NS
+        self._leap_year = self._year or b"%d" % _last_leap_year(newest_ns)
         self._forms = [
             _Form(_ISO, self._iso), _Form(_CLF, self._clf), _Form(_BSD, self._bsd), _Form(_ANDROID, self._android),
             _Form(_GLOG, self._glog), _Form(_HADOOP, self._hadoop), _Form(_EPOCH, _number),
@@ -143,7 +147,7 @@ class LineTimes:
         return self._of_day((_NAMES[int(month) - 1], day), clock)
 
     def _of_day(self, day: tuple[bytes, bytes], clock: bytes, year: bytes = b"") -> int | None:
-        year = year or self._year
+        year = year or (self._leap_year if day == _LEAP_DAY else self._year)
         return bsd_ns(day, clock, year=year, fraction=b"", zone=self._zone, now_ns=self._about_ns)
 
 
@@ -194,54 +198,13 @@ def _exact(value: float, unit_ns: int) -> int:
     return round(value * unit_ns / 1000) * 1000 if unit_ns > 1000 else round(value * unit_ns)
 
 
-_PATTERNS = {
-    "Y": r"\d{4}", "y": r"\d\d", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "I": r"\d{1,2}", "M": r"\d{1,2}",
-    "S": r"\d{1,2}", "f": r"\d{1,6}", "j": r"\d{1,3}", "b": r"[^\W\d_]{3,}", "B": r"[^\W\d_]{3,}",
-    "a": r"[^\W\d_]{2,}", "A": r"[^\W\d_]{2,}", "p": r"[AaPp]\.?[Mm]\.?", "z": r"(?:Z|[+-]\d\d:?\d\d)", "%": "%",
-}  # fmt: skip
+def day_after(newest_ns: int) -> datetime:
+    """Return what no line is behind that is of a file whose end is of a time."""
+    return datetime.fromtimestamp(newest_ns // 10**9, UTC) + timedelta(days=1)
 
 
-class GivenForm:
-    """Knows one form only, as `strptime` has it: `%d.%m.%Y %H:%M:%S`. About 10 µs a line."""
-
-    def __init__(self, form: str, newest_ns: int, zone: tzinfo | None = None, year: int | None = None) -> None:
-        """ValueError if it is no form of a time."""
-        self._form = form
-        self._zone = zone
-        self._year = year
-        self._newest = datetime.fromtimestamp(newest_ns // 10**9, UTC) + timedelta(days=1)
-        self._has_year = "%Y" in form or "%y" in form
-        self._pattern = re.compile(_pattern_of(form))
-        self._read = lru_cache(maxsize=4096)(self._parsed)
-
-    def of(self, line: bytes) -> int | None:
-        """Return the time of a line, None if it says none of this form near its start."""
-        match = self._pattern.search(line[:HEAD_BYTES].decode("latin-1"))
-        return self._read(match[0]) if match else None
-
-    def _parsed(self, text: str) -> int | None:
-        newest = self._newest.year
-        years = [None] if self._has_year else [self._year] if self._year else [newest, newest - 1]
-        for year in years:
-            try:
-                found = _strptime(text, self._form) if year is None else _strptime(f"{year} {text}", f"%Y {self._form}")
-                found = found if found.tzinfo else found.replace(tzinfo=self._zone).astimezone(UTC)
-            except (ValueError, OverflowError, OSError):
-                continue
-            if len(years) == 1 or found <= self._newest:
-                time_ns = int((found - _EPOCH_START) / timedelta(microseconds=1)) * 1000
-                return time_ns if time_ns in INT64 else None
-        return None
-
-
-_EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
-_strptime = datetime.strptime
-
-
-def _pattern_of(form: str) -> str:
-    parts = re.split(r"(%.)", form)
-    said = [part for part in parts[1::2] if part != "%%"]
-    wrong = [part for part in said if part[1] not in _PATTERNS or said.count(part) > 1]
-    if wrong or not said:
-        raise ValueError(f"{form!r} is no form of a time: {' '.join(wrong) or 'nothing in it begins with %'}")
-    return "".join(_PATTERNS[part[1]] if at % 2 else re.escape(part) for at, part in enumerate(parts))
+def _last_leap_year(newest_ns: int) -> int:
+    """Return the last year whose 29 February is not behind a time, but for a day."""
+    newest = day_after(newest_ns)
+    years = range(newest.year, newest.year - MOST_YEARS, -1)
+    return next(year for year in years if isleap(year) and (year < newest.year or (newest.month, newest.day) > (2, 28)))

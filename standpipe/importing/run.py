@@ -23,7 +23,7 @@ from event_store.writer import Writer
 from standpipe.importing.batches import Form, LengthBroken, MessageCounts, MessageReader, form_of
 from standpipe.importing.line_times import Times
 from standpipe.importing.lines import LineCounts, LineReader, Parcel
-from standpipe.importing.streams import Stream, StreamBroken, open_stream
+from standpipe.importing.streams import Stream, StreamBroken, as_utf8, open_stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,14 +177,15 @@ class Import:
     def _parcels(self, stream: Stream, skip: int) -> Iterator[Parcel]:
         """Read a file as what it is."""
         wanted, tell = self._wanted, partial(self._tell_of, stream.path)
-        form = wanted.form or form_of(stream.head())
+        beginning = stream.head()
+        form = wanted.form or form_of(beginning)
         chunks = self._chunks(stream)
         if form is Form.LINES:
             times = wanted.times(stream.newest_ns)
             head, start_ns = wanted.head(stream.path), stream.newest_ns
             lines = LineReader(head, times, start_ns, err=wanted.err, join=wanted.join, skip=skip)
             lines.counts = self.done.lines
-            return lines.parcels(chunks)
+            return lines.parcels(as_utf8(beginning, chunks))
         messages = MessageReader(form, tell, skip)
         messages.counts = self.done.messages
         return messages.parcels(chunks)

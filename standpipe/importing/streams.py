@@ -1,11 +1,13 @@
 """Open files to be imported, compressed or not, and standard input; and tell how far they were read.
 
-In:    gzip, Zstandard, bzip2 and xz are known by how they begin, whatever the file is called.
+In:    gzip, Zstandard, bzip2 and xz are known by how they begin, whatever the file is called; so are UTF-16 and UTF-32,
+       if the mark of their byte order is there.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -13,12 +15,12 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import pyarrow as pa
+import zstandard
 
 from envelope.numbers_as_text import INT64
 
@@ -26,7 +28,12 @@ CHUNK_BYTES = 1 << 20
 STDIN = Path("-")
 _PIECE_BYTES = 4096
 _MAGIC_BYTES = 6
-_READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_ZSTD_BYTES = 1024
+"""Compressed bytes that are taken at once: they become 32 MiB at most."""
+_READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_UTF_32 = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+_MARKS = {**_UTF_32, codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""What text begins with that is no UTF-8; the mark of one begins like that of another, which is shorter."""
 
 
 class StreamBroken(Exception):
@@ -112,6 +119,19 @@ def open_stream(path: Path) -> Iterator[Stream]:
             file.close()
 
 
+def as_utf8(head: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Make UTF-8, without its mark, of text in UTF-16 or UTF-32 that begins with `head`; the rest stays as it is.
+
+    What is no text in it becomes U+FFFD.
+    """
+    encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if encoding is None:
+        yield from chunks
+    else:
+        for text in codecs.iterdecode(chunks, encoding, "replace"):
+            yield text.encode()
+
+
 def _broken(error: Exception) -> StreamBroken:
     return StreamBroken(str(getattr(error, "strerror", None) or error) or "it ends too early")
 
@@ -125,7 +145,7 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
     if magic.startswith(b"\x1f\x8b"):
         opened = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
     elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-        opened = pa.CompressedInputStream(raw, "zstd")  # which sees that an end is missing
+        opened = cast(BinaryIO, _Zstandard(raw))
     elif magic.startswith(b"BZh"):
         opened = cast(BinaryIO, bz2.BZ2File(raw))
     elif magic.startswith(b"\xfd7zXZ\0"):
@@ -133,3 +153,26 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
     else:
         return raw
     return cast(io.BufferedReader, opened)
+
+
+class _Zstandard:
+    """Decompresses frames: all there is of the last one, then an EOFError if its end is missing."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        self._raw = raw
+        self._rest = b""
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+
+    def read1(self, _: int) -> bytes:
+        """Return some bytes, however many, or nothing at the end."""
+        while part := self._rest or self._raw.read1(_ZSTD_BYTES):
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            content = self._frame.decompress(part)
+            self._rest = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+            if content:
+                return content
+        if self._frame is not None:
+            raise EOFError
+        return b""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import pytest
 
 from tests.browser import Browser, Page
 from tests.end_to_end.pages import COUNTED, ROWS, TOKEN, add, give_token, query_of, search
+from tests.fakes.event_answers import iso
 from tests.fakes.event_store_api import FakeEventStore
 
 
@@ -126,6 +128,35 @@ def test_a_tail_that_breaks_off_goes_on_where_it_was_and_says_so(page: Page, pag
     add(page_store, "follow on")
     page.wait_for(f"{ROWS} === 3")
     assert page.texts(".events .said") == ["follow on", "follow unseen", "follow me"]
+
+
+def test_a_tail_whose_store_becomes_another_one_begins_anew(page: Page, page_store: FakeEventStore) -> None:
+    page.go(f"{page_store.url}#q=follow&tail=1")
+    page.reload()
+    page.wait_for("document.querySelector('#tail-status').innerText === 'Following · 0 new'")
+    add(page_store, "follow me")
+    page.wait_for(f"{ROWS} === 1")
+    seen = page_store.events[-1]
+    for each in (seen, {**seen, "time": iso(time.time_ns()), "message": "follow another"}):
+        page_store.add(each)
+    page.wait_for(f"{ROWS} === 2")
+    assert page.texts(".events .said") == ["follow another", "follow me"]
+    page_store.events[:] = page_store.events[:100]
+    add(page_store, "follow what was restored")
+    page_store.cut()
+    page.wait_for("document.querySelector('.events .said')?.innerText === 'follow what was restored'")
+    assert page.texts(".events .said") == ["follow what was restored"]
+    page.wait_for("document.querySelector('#tail-status').innerText === 'Following · 0 new'")
+    add(page_store, "follow on")
+    page.wait_for(f"{ROWS} === 2")
+
+
+def test_a_table_that_has_the_columns_of_events_is_a_table(page: Page) -> None:
+    are_events = page.evaluate(
+        "import('/static/events.js').then(({ areEvents }) => ['object', 'text'].map((type) => areEvents("
+        "[['time', 'time'], ['seq', 'integer'], ['fields', type]].map(([name, type]) => ({ name, type })))))"
+    )
+    assert are_events == [True, False]
 
 
 def test_what_comes_during_the_first_query_of_a_tail_is_shown(page: Page, page_store: FakeEventStore) -> None:

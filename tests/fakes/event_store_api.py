@@ -150,15 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
         owner, wanted = self.server.owner, parse(parameters["query"], time.time_ns()).filter
         told: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         owner.tails.append(told)
-        if (last := self.headers["Last-Event-ID"]) is not None:
-            for place in range(int(last), len(owner.events)):
-                told.put(("event", (place + 1, owner.events[place])))
+        place = int(self.headers["Last-Event-ID"] or len(owner.events))
+        begins = place if place <= len(owner.events) else 0  # that was another store's
+        for at in range(begins, len(owner.events)):
+            told.put(("event", (at + 1, owner.events[at])))
         try:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(b"id: %d\n\n" % (int(last) if last is not None else len(owner.events)))
+            self.wfile.write(b"id: %d\n\n" % begins)
             while not owner.closing.is_set():
                 lines = _next_lines(told, wanted)
                 if lines is None:

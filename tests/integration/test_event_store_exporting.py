@@ -227,8 +227,8 @@ def test_of_two_exports_at_once_one_fails(lake: Lake) -> None:
     """The object store says who was first; who was not reads what was committed meanwhile, and gives up."""
     first, second, third = lake.ended
 
-    assert json.loads(first.stdout) == {"exported": 10, "commits": 1, "version": 0}
-    assert json.loads(second.stdout) == {"exported": 5, "commits": 1, "version": 1}
+    assert json.loads(first.stdout) == {"exported": 10, "commits": 1, "version": 0, "damaged": []}
+    assert json.loads(second.stdout) == {"exported": 5, "commits": 1, "version": 1, "damaged": []}
     assert (third.returncode, third.stdout) == (1, "")
     assert f"{TABLE}: " in third.stderr
     assert any(method == "POST" and name.endswith(".parquet") for method, name in lake.objects.asked)

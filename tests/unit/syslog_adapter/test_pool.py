@@ -119,6 +119,37 @@ async def test_a_drain_with_new_credentials_gets_the_spool_of_the_one_before(
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_drains_that_differ_in_their_credentials_alone_have_a_spool_each(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    dispatcher, other = Dispatcher(), OtherSide()
+    other.up = False
+    pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path), close_grace_s=0.01)
+    one, two, three = (
+        Binding(url="syslog://one:514?spool=true", source_id="app", key=f"secret {key}") for key in "123"
+    )
+    pool.apply(table(one, two))
+    dispatcher.dispatch(lines("1"), 1, LOG)
+    await until(lambda: all(drain.on_disk == 1 for drain in pool.drains.values()))
+    first, second = (pool.drains[each].spool for each in (one, two))
+
+    pool.apply(table(two, three))
+    assert (pool.drains[two].spool, pool.drains[three].spool) == (second, first)
+    dispatcher.dispatch(lines("2"), 1, LOG)
+    await until(lambda: all(drain.on_disk == 2 for drain in pool.drains.values()))
+    pool.apply(table(two))
+    await until(lambda: len(list(pool.everyone)) == 1)
+    assert [*tmp_path.iterdir()] == [second]
+    await pool.close(0)
+
+    pool = Pool(dispatcher, settings(other, nursery, spool_dir=tmp_path))
+    pool.apply(table(one, two))
+    assert (pool.drains[one].spool, pool.drains[two].spool) == (second, first), "what waits is found"
+    await until(lambda: pool.account().on_disk == 2)
+    assert "secret" not in f"{first} {second}"
+    await pool.close(0)
+
+
 async def test_a_drain_that_comes_back_before_it_is_gone_gets_its_spool(nursery: trio.Nursery, tmp_path: Path) -> None:
     dispatcher, other = Dispatcher(), OtherSide()
     other.up = False

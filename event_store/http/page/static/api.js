@@ -45,7 +45,8 @@ export async function runQuery(parameters, signal, onProgress) {
 
 /**
  * Follow new events, from the place `from.id` on if there is one: it moves on. Yields {name, data} for each that is
- * sent. Ends when the store ends it.
+ * sent, and once `restarted` where the store goes on before that place: then it is another one, or an older copy. Ends
+ * when the store ends it.
  */
 export async function* follow(parameters, from, signal, onOpen) {
   const headers = from.id ? { "Last-Event-ID": from.id } : {};
@@ -57,6 +58,7 @@ export async function* follow(parameters, from, signal, onOpen) {
     else if (line.startsWith("data:")) data.push(line.slice(5));
     else if (line.startsWith("id:")) id = line.slice(3).trim();
     else if (line === "") {
+      if (Number(id) < Number(from.id)) yield { name: "restarted" };
       if (data.length) yield { name, data: JSON.parse(data.join("\n")) };
       from.id = id;
       [name, data] = ["message", []];

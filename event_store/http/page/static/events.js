@@ -9,9 +9,10 @@ const MOST_ROWS = 1000;
 const LONGEST_SUMMARY = 1000;
 const NO_FILTERS = new Set(["time", "seq"]);
 
-/** Say whether the columns of an answer are those of events, and not of a table. */
+/** Say whether the columns of an answer are those of events, and not of a table, which may have some of these names. */
 export function areEvents(columns) {
-  return ["time", "seq", "fields"].every((name) => columns.some((each) => each.name === name));
+  const has = (name, type) => columns.some((each) => each.name === name && (!type || each.type === type));
+  return has("time") && has("seq") && has("fields", "object");
 }
 
 /** Turn the rows of an answer into events, newest first. */
@@ -33,9 +34,10 @@ export class EventList {
   add(events) {
     const rows = [];
     for (const event of events) {
-      if (event.seq != null && this.seen.has(event.seq)) continue;
-      if (event.seq != null) this.seen.add(event.seq);
-      rows.push(this.row(event));
+      const row = this.row(event);
+      if (this.seen.has(row.key)) continue;
+      this.seen.add(row.key);
+      rows.push(row);
     }
     this.list.prepend(...rows);
     this.nothing.hidden = this.list.childElementCount > 0;
@@ -44,7 +46,7 @@ export class EventList {
   /** Let the oldest go, down to what a page can hold. */
   trim() {
     while (this.list.childElementCount > MOST_ROWS) {
-      this.seen.delete(this.list.lastChild.seq);
+      this.seen.delete(this.list.lastChild.key);
       this.list.lastChild.remove();
     }
   }
@@ -61,7 +63,7 @@ export class EventList {
     ));
     details.addEventListener("toggle", () => this.open(details, event), { once: true });
     const row = element("li", {}, details);
-    row.seq = event.seq;
+    row.key = `${event.seq} ${event.time}`; // another store's events have the same places
     return row;
   }
 

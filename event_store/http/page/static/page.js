@@ -23,7 +23,7 @@ const box = new QueryBox();
 const histogram = new Histogram({ onZoom: (from, to) => useRange({ from, to }), onFilter: addFilter });
 const facets = new Facets(addFilter);
 const sayTail = (text) => (byId("tail-status").textContent = text);
-const tail = new Tail({ onEvents: showNew, onStatus: sayTail, onError: failed });
+const tail = new Tail({ onEvents: showNew, onStatus: sayTail, onError: failed, onRestarted: search });
 const showRange = setUpRanges(useRange, () => histogram.range);
 let list = null;
 let running = new AbortController();

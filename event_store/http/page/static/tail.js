@@ -7,10 +7,13 @@ const MOST_HELD = 1000;
 const SHOW_EVERY_MS = 100;
 const AGAIN_MS = [500, 1000, 2000, 5000, 10000];
 
-/** Follows one query at a time. `onEvents` is given new ones, newest first; `onStatus` is given a sentence. */
+/**
+ * Follows one query at a time. `onEvents` is given new ones, newest first; `onStatus` is given a sentence. `onRestarted`
+ * is called when another store answers all at once: this ends then.
+ */
 export class Tail {
-  constructor({ onEvents, onStatus, onError }) {
-    Object.assign(this, { onEvents, onStatus, onError, paused: false, waits: false, stopping: null, timer: null });
+  constructor({ onEvents, onStatus, onError, onRestarted }) {
+    Object.assign(this, { onEvents, onStatus, onError, onRestarted, paused: false, waits: false, stopping: null, timer: null });
     this.reset();
   }
 
@@ -58,6 +61,7 @@ export class Tail {
       try {
         for await (const event of follow({ query }, from, signal, () => this.open(opened))) {
           failures = -1;
+          if (event.name === "restarted") return this.restart();
           this.take(event);
         }
       } catch (error) {
@@ -75,6 +79,11 @@ export class Tail {
       const waitMs = AGAIN_MS[Math.min(Math.max(failures, 0), AGAIN_MS.length - 1)];
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
+  }
+
+  restart() {
+    this.stop();
+    this.onRestarted();
   }
 
   open(opened) {

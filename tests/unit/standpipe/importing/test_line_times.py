@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envelope.numbers_as_text import INT64
-from standpipe.importing.line_times import GivenForm, LineTimes
+from standpipe.importing.line_times import LineTimes
 
 NEWEST_NS = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * 10**9
 
@@ -85,6 +85,26 @@ def test_a_zone_and_a_year_can_be_given() -> None:
     assert times.of(b"Jun 14 15:16:01 combo sshd: x") == ns("2005-06-14T13:16:01")
 
 
+@pytest.mark.parametrize(
+    ("newest", "time"),
+    [
+        ("2026-11-21", "2024-02-29"),
+        ("2024-02-29", "2024-02-29"),
+        ("2024-02-28", "2024-02-29"),
+        ("2024-02-27", "2020-02-29"),
+        ("2024-12-31", "2024-02-29"),
+        ("2103-06-01", "2096-02-29"),
+    ],
+)
+def test_a_29_february_is_of_the_last_year_that_had_one(newest: str, time: str) -> None:
+    newest_ns = ns(f"{newest}T10:00:00")
+    times = LineTimes(newest_ns, UTC)
+    for line in (b"Feb 29 10:11:00 host app: x", b"02-29 10:11:00.000 1 2 D x", b"I0229 10:11:00.0 7 x.go:1] up"):
+        assert times.of(line) == ns(f"{time}T10:11:00"), line
+    assert LineTimes(newest_ns, UTC, 2023).of(b"Feb 29 10:11:00 x") is None
+    assert LineTimes(newest_ns, UTC).of(b"Tue Feb 29 10:11:00 2000 x") == ns("2000-02-29T10:11:00")
+
+
 def test_a_file_of_several_forms_is_read_line_by_line() -> None:
     times = LineTimes(NEWEST_NS, UTC)
     lines = [b"2026-11-20T10:11:12Z a", b"17/06/09 20:10:40 b", b"none", b"2026-11-20T10:11:12Z a"]
@@ -102,34 +122,9 @@ def test_what_is_written_is_read(moment: datetime, between: str, point: str) -> 
 @given(st.lists(st.binary(max_size=300), max_size=5))
 def test_any_bytes_have_a_time_or_none(lines: list[bytes]) -> None:
     starts = [b"", b"{", b'{"time":', b"ts=", b"Jan 01 ", b"[21/Nov/2026:", b"2026-11-20T10:11:12"]
-    for times in (LineTimes(NEWEST_NS, UTC), GivenForm("%d.%m. %H:%M", NEWEST_NS)):
-        for line in [start + line for line in lines for start in starts]:
-            assert (found := times.of(line)) is None or found in INT64
-
-
-@pytest.mark.parametrize(
-    ("form", "line", "time"),
-    [
-        ("%d.%m.%Y %H:%M:%S", b"Am 20.11.2026 10:11:12 geschah es", ns("2026-11-20T10:11:12")),
-        ("%I:%M:%S.%f %p %b %d", b"03:04:05.25 PM Nov 20 x", ns("2026-11-20T15:04:05.25")),
-        ("%b %d %H:%M", b"Dec 24 18:00", ns("2025-12-24T18:00:00")),
-        ("%Y%m%d-%H%M%S%z", b"20261120-101112+0100|x", ns("2026-11-20T09:11:12")),
-        ("%d/%m/%y", b"20-11-26", None),
-        ("%d/%m/%y", b"99/99/26", None),
-    ],
-)
-def test_another_form_can_be_given(form: str, line: bytes, time: int | None) -> None:
-    assert GivenForm(form, NEWEST_NS, UTC).of(line) == time
-
-
-def test_a_given_year_counts_for_a_given_form() -> None:
-    assert GivenForm("%d.%m. %H:%M", NEWEST_NS, UTC, 2024).of(b"29.02. 10:00 x") == ns("2024-02-29T10:00:00")
-
-
-@pytest.mark.parametrize("form", ["", "%Q", "at noon"])
-def test_what_is_no_form_is_refused(form: str) -> None:
-    with pytest.raises(ValueError, match="no form of a time"):
-        GivenForm(form, NEWEST_NS)
+    times = LineTimes(NEWEST_NS, UTC)
+    for line in [start + line for line in lines for start in starts]:
+        assert (found := times.of(line)) is None or found in INT64
 
 
 @pytest.mark.parametrize("behind", [b"Zookeeper started", b"-9999 dBm", b"-10 items", b"GMT+1 is not known", b"UTCX"])
@@ -140,9 +135,3 @@ def test_what_only_looks_like_a_zone_is_none(behind: bytes) -> None:
 
 def test_a_host_that_is_called_by_a_number_is_no_year() -> None:
     assert LineTimes(NEWEST_NS, UTC).of(b"Nov 20 10:11:12 1234 sshd: x") == ns("2026-11-20T10:11:12")
-
-
-@pytest.mark.parametrize("form", ["%m %m", "%h %d", "%%", "%Y-%m-%d %Y"])
-def test_a_form_that_no_time_can_have_is_refused(form: str) -> None:
-    with pytest.raises(ValueError, match="no form of a time"):
-        GivenForm(form, NEWEST_NS)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -21,6 +22,7 @@ from event_store.events import to_events
 from event_store.storage import StorageSettings, Store
 from event_store.writer import Writer
 from standpipe.importing import lines
+from standpipe.importing.batches import Form
 from standpipe.importing.line_times import LineTimes
 from standpipe.importing.run import Import, Wanted
 from standpipe.importing.streams import STDIN
@@ -34,14 +36,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def wanted(**more: bool) -> Wanted:
+def wanted(**more: Any) -> Wanted:
     def head(path: Path) -> bytes:
         return Envelope(source_id=path.name).SerializeToString()
 
     return Wanted(head=head, times=partial(LineTimes, zone=UTC), **more)
 
 
-def importing(store: Store, **more: bool) -> tuple[Import, list[str]]:
+def importing(store: Store, **more: Any) -> tuple[Import, list[str]]:
     told: list[str] = []
     return Import(store, wanted(**more), Writer(store, parse_fields=True), told.append), told
 
@@ -78,6 +80,18 @@ async def test_what_is_broken_is_told_and_the_rest_goes_on(store: Store, tmp_pat
     assert messages(store)[-2:] == ["good", "last"]
     assert [path.name for path, _ in work.done.troubles] == ["cut", "none", "envelopes"]
     assert (work.done.files, work.done.messages.malformed, len(told)) == (1, 1, 4)
+
+
+@pytest.mark.parametrize("form", [None, Form.LINES])
+async def test_a_file_in_utf_16_is_dated_and_is_text(store: Store, tmp_path: Path, form: Form | None) -> None:
+    text = "\ufeff2026-11-20T10:11:12Z grüßt\r\n2026-11-20T10:11:13Z näher\r\n"
+    (tmp_path / "app").write_bytes(text.encode("utf-16-le"))
+    (tmp_path / "old").write_bytes(gzip.compress(text.encode("utf-16-be")))
+    work, told = importing(store, form=form)
+    await work.run([tmp_path / "app", tmp_path / "old"], 0, lambda *_: None)
+
+    assert messages(store) == ["2026-11-20T10:11:12Z grüßt", "2026-11-20T10:11:13Z näher"] * 2
+    assert (work.done.lines.lines, work.done.lines.undated, told) == (4, 0, [])
 
 
 async def test_segments_are_joined_if_that_is_wanted(store: Store, tmp_path: Path) -> None:

@@ -6,14 +6,17 @@ import bz2
 import gzip
 import lzma
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envelope.numbers_as_text import INT64
-from standpipe.importing.streams import STDIN, StreamBroken, open_stream
+from standpipe.importing.streams import STDIN, StreamBroken, as_utf8, open_stream
 
 CONTENT = os.urandom(1000) * 1200
 COMPRESSIONS: list[Callable[[bytes], bytes]] = [
@@ -106,3 +109,49 @@ def test_the_time_of_a_file_is_one_that_an_envelope_can_carry(seconds: int, newe
         pytest.skip("this disk has no such times")
     with open_stream(path) as stream:
         assert stream.newest_ns == newest_ns
+
+
+@pytest.mark.parametrize("end", [zstandard.COMPRESSOBJ_FLUSH_BLOCK, zstandard.COMPRESSOBJ_FLUSH_FINISH])
+def test_all_that_can_be_decompressed_is_read(end: int, tmp_path: Path) -> None:
+    """Of blocks of any size, and of frames, wherever the end is missing."""
+    path, rng = tmp_path / "app.log", random.Random(1)
+    content, compressed = b"", [b""]
+    frame = zstandard.ZstdCompressor().compressobj()
+    wholes = [b""]
+    for _ in range(10):
+        part = rng.randbytes(rng.randrange(1, 10_000)).hex().encode()
+        content += part
+        wholes.append(content)
+        compressed.append(compressed[-1] + frame.compress(part) + frame.flush(end))
+        if end == zstandard.COMPRESSOBJ_FLUSH_FINISH:
+            frame = zstandard.ZstdCompressor().compressobj()
+    for whole, before, behind in zip(wholes, compressed, compressed[1:], strict=False):
+        path.write_bytes(behind[: rng.randrange(len(before) + 1, len(behind))])
+        found: list[bytes] = []
+        with open_stream(path) as stream, pytest.raises(StreamBroken, match="it ends too early"):
+            found.extend(iter(stream.read, b""))
+        assert b"".join(found) == whole
+
+
+def test_what_decompresses_to_very_much_is_read_bit_by_bit(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(zstandard.ZstdCompressor().compress(bytes(200 << 20)))
+    with open_stream(path) as stream:
+        sizes = [len(chunk) for chunk in iter(stream.read, b"")]
+    assert (sum(sizes), max(sizes) <= 33 << 20) == (200 << 20, True)
+
+
+@given(st.text(), st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]), st.integers(1, 9))
+def test_text_of_other_encodings_becomes_utf_8(text: str, encoding: str, size: int) -> None:
+    content = f"\ufeff{text}".encode(encoding)
+    chunks = [content[at : at + size] for at in range(0, len(content), size)]
+    assert b"".join(as_utf8(content, chunks)) == text.encode()
+
+
+@given(st.binary(), st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\0\0\xfe\xff"]))
+def test_any_bytes_are_text_or_stay_as_they_are(content: bytes, mark: bytes) -> None:
+    found = b"".join(as_utf8(mark + content, [mark + content]))
+    if mark:
+        found.decode()
+    elif not content.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        assert found == content
