@@ -62,28 +62,25 @@ class Keeping:
 
 PATHS = [
     Keeping(),
-    SteadyPath(
-        name="event store: fed by a doppler",
-        layout=Layout(event_store=True),
-        rate=50_000,
-        budget=8,
-        original="",
-        only=["event store"],
-        memory=True,
+    *(
+        SteadyPath(
+            name=f"event store: fed by a doppler{which}",
+            layout=Layout(event_store=True, stamped=stamped),
+            rate=50_000,
+            budget=8,
+            original="",
+            only=["event store"],
+            memory=True,
+        )
+        for which, stamped in (("", False), (", times of now", True))
     ),
-    SteadyPath(
-        name="event store: fed by a doppler, before anything is joined",
-        layout=Layout(event_store=True, joins=False),
-        rate=50_000,
-        budget=8,
-        original="",
-        only=["event store"],
-        memory=True,
-    ),
-    Ceiling(
-        name="event store: highest rate from a doppler",
-        layout=Layout(event_store=True),
-        original="",
-        budget=150,
+    *(
+        Ceiling(
+            name=f"event store: highest rate from a doppler{which}",
+            layout=Layout(event_store=True, stamped=stamped),
+            original="",
+            budget=150,
+        )
+        for which, stamped in (("", False), (", times of now", True))
     ),
 ]

@@ -52,8 +52,6 @@ class Layout:
     """A nozzle without a sink at the end, fed by the Dopplers."""
     event_store: bool = False
     """An event store at the end, likewise."""
-    joins: bool = True
-    """It joins its segments as it does by default; not at all before they have a hundred million events."""
     drains: int = 0
     """Syslog drains at the end, of a source each; a single one is for all sources."""
     dead_drains: int = 0
@@ -252,7 +250,6 @@ def open_rig(bench: Bench, layout: Layout) -> Iterator[Rig]:
             starting.component("nozzle", "benchmarks.null_nozzle", "nozzle", ["--doppler-addresses", addresses])
         if layout.event_store:
             given = ["--doppler-addresses", addresses, "--auth.tokens-dir", str(bench.tokens)]
-            given += [] if layout.joins else ["--storage.compact-rows", "100000000"]
             folder = starting.closing.enter_context(TemporaryDirectory(dir=bench.directory))
             starting.component("event store", "event_store", "event-store", [*given, "--data-dir", folder])
         if layout.drains:
