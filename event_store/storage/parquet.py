@@ -137,14 +137,17 @@ def _rows(table: pa.Table, places: np.ndarray) -> pa.Table:
     in chunks Arrow joins each column whole, for every row group anew (measured on a million events: 0.61 s of a core,
     and 0.48 so, with 180 MiB less).
     """
-    rows = np.sort(places)
+    order = np.argsort(places)
+    rows = places[order]
     ends = np.flatnonzero(np.diff(rows) != 1) + 1
     if len(ends) >= _MOST_STRETCHES:
         return table.take(pa.array(places))
     firsts = rows[[0, *ends]]
     counts = np.diff([0, *ends, len(rows)])
     stretches = [table.slice(first, count) for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)]
-    return pa.concat_tables(stretches).combine_chunks().take(pa.array(np.searchsorted(rows, places)))
+    among = np.empty_like(order)
+    among[order] = np.arange(len(order))
+    return pa.concat_tables(stretches).combine_chunks().take(pa.array(among))
 
 
 def _by_source(table: pa.Table) -> np.ndarray:
