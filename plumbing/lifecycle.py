@@ -115,7 +115,7 @@ async def _live(start: Any, life: _Life, name: str, descriptors: Mapping[str, in
             async with trio.open_nursery() as component:
                 ports: Ports = await component.start(start)
                 life.started = True
-                gc.freeze()  # what there is stays: looking through it again and again took an event store 3 % of its CPU
+                gc.freeze()  # it all stays: looking through it again and again took an event store 3 % of its CPU
                 log.info("ready", **ports)
                 if "ready" in descriptors:
                     _announce(descriptors["ready"], {"name": name, "pid": os.getpid(), "endpoints": dict(ports)})

@@ -7,8 +7,6 @@ queries together.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from event_store.engine import temporary
 from event_store.engine.errors import QueryRefused, QueryTooLarge
 from event_store.engine.watch import Watch
 
@@ -48,12 +47,12 @@ class Database:
     """One DuckDB for all queries of a store; a connection for each. May be used from any thread."""
 
     def __init__(self, folder: Path, *, memory_bytes: int, temp_bytes: int, threads: int | None = None) -> None:
-        temp = tempfile.mkdtemp(prefix="standpipe-queries-")
-        self._remove = weakref.finalize(self, shutil.rmtree, temp, ignore_errors=True)
+        temp, lock = temporary.claim()
+        self._remove = weakref.finalize(self, temporary.release, temp, lock)
         self._root = duckdb.connect(":memory:")
         settings: dict[str, object] = {
             "memory_limit": f"{memory_bytes}B",
-            "temp_directory": temp,
+            "temp_directory": str(temp),
             "max_temp_directory_size": f"{temp_bytes}B",
             "allowed_directories": [str(folder.absolute())],
         }
@@ -105,7 +104,7 @@ class Connection:
         parsed = self._cursor.extract_statements(statement)
         if len(parsed) != 1 or parsed[0].type != duckdb.StatementType.SELECT:
             raise QueryRefused("only a single SELECT may be run: the store cannot be changed by SQL")
-        relation = self._cursor.sql(statement)
+        relation = self._cursor.sql(parsed[0])
         reader = relation.to_arrow_reader(_BATCH_ROWS)
         batches, found, size = [], 0, 0
         for batch in _batches(reader):

@@ -16,12 +16,10 @@ Key: TypeAlias = tuple[str, frozenset[str], frozenset[frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """Some events of a segment: where they are, and what is known of them already."""
+    """Some events of a segment, and what is known of them already."""
 
     seqs: Places
     """Rising, none twice."""
-    rows: Places | None = None
-    """Which rows of the file those are, one for one."""
     held: pa.Table | None = None
     """Columns of them that need not be read again, row for row."""
 
@@ -31,14 +29,11 @@ class Some:
     @property
     def nbytes(self) -> int:
         """How much memory it takes."""
-        rows = 0 if self.rows is None else self.rows.nbytes
-        return int(self.seqs.nbytes) + rows + (0 if self.held is None else int(self.held.nbytes))
+        return int(self.seqs.nbytes) + (0 if self.held is None else int(self.held.nbytes))
 
     def only(self, seqs: Places) -> Some:
         """Choose among them; all of those must be here."""
-        at = self.seqs.searchsorted(seqs)
-        rows = None if self.rows is None else self.rows[at]
-        return Some(seqs, rows, None if self.held is None else self.held.take(pa.array(at)))
+        return Some(seqs, None if self.held is None else self.held.take(pa.array(self.seqs.searchsorted(seqs))))
 
 
 NONE = Some(np.empty(0, np.int64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +21,10 @@ from event_store.engine.scanning import Scanner, Sought
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Watch
 from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
-from event_store.query.compile import TABLE, compile_query
+from event_store.query.compile import TABLE, Compiled, compile_query
 from event_store.query.dialects import DUCKDB
-from event_store.query.syntax import And, Expr, Head, Limit, Query, Sort, Span, Tail, Top
+from event_store.query.names import canonical
+from event_store.query.syntax import And, Expr, Head, In, Limit, Query, Sort, Span, Tail, Top
 from event_store.query.words import necessary_words
 from event_store.storage import Segment, Snapshot
 
@@ -51,9 +52,12 @@ class Run:
         """Answer a query of the language."""
         segments, sought = self._considered(query.span, _whole_filter(query))
         query = replace(query, filter=with_sources_named(query.filter, lambda: self._sources(segments)))
-        compiled = compile_query(query, self._snapshot.columns, DUCKDB, max_rows=self._watch.limits.rows + 1)
-        needed = self._mentioned(compiled.select)
+        compiled = self._compiled(query)
+        warnings = compiled.warnings
         listing = listing_of(query)
+        if listing is not None:  # what is in the list meets the filter
+            compiled = self._compiled(replace(query, filter=_of_sources(query.filter)))
+        needed = self._mentioned(compiled.select)
         if listing is None:
             total = _rows(segments) if sought else 0
             source = self._narrowed(segments, sought, query.span, hot=self._hot(needed, sought), total=total)
@@ -61,7 +65,7 @@ class Run:
             source = self._listed(listing, segments, sought)
         table = self._answer(source, needed, compiled.sql)
         is_events = all(isinstance(stage, Tail | Head | Limit | Sort) for stage in query.pipeline)
-        return self._result(table, compiled.warnings, is_events=is_events)
+        return self._result(table, warnings, is_events=is_events)
 
     def sql(self, select: exp.Query) -> Result:
         """Answer a SELECT that was checked."""
@@ -82,15 +86,15 @@ class Run:
     def _considered(self, span: Span, filter_: Expr) -> tuple[list[Segment], Sought]:
         """Return the segments that may hold what a filter lets through, and what its message must be like."""
         segments = kept(self._snapshot.segments, span, filter_)
-        if not may_have_value(filter_, lambda _: frozenset()):  # it demands a value of some field
+        if not may_have_value(filter_, _unlisted):  # it demands a value of some field
             segments = [one for one in segments if self._may_match(filter_, one)]
         return segments, Sought(necessary(filter_), necessary_words(filter_))
 
     def _may_match(self, filter_: Expr, segment: Segment) -> bool:
         """See whether its columns have values that the filter lets through, if that is known."""
         self._watch.check()
-        index = self._scanner.indexes.get(self._snapshot, segment, if_room=True)
-        return index is None or may_have_value(filter_, index.values)
+        values = self._scanner.indexes.values(self._snapshot, segment)
+        return values is None or may_have_value(filter_, values.of)
 
     def _sources(self, segments: Sequence[Segment]) -> frozenset[str] | None:
         """Return all sources of these segments and of memory; None if they are not known."""
@@ -100,9 +104,12 @@ class Run:
         held = (batch.column("source_id") for batch in self._snapshot.hot if "source_id" in batch.schema.names)
         return frozenset().union(*listed, *(column.dictionary.drop_null().to_pylist() for column in held))
 
-    def _answer(self, source: Source, columns: Collection[str], statement: str) -> pa.Table:
+    def _answer(self, source: Source, columns: Set[str], statement: str) -> pa.Table:
         show(source, columns, self._connection)
         return self._connection.select(statement, self._watch.limits.rows)
+
+    def _compiled(self, query: Query) -> Compiled:
+        return compile_query(query, self._snapshot.columns, DUCKDB, max_rows=self._watch.limits.rows + 1)
 
     def _mentioned(self, select: exp.Select) -> frozenset[str]:
         return self._columns & {column.name for column in select.find_all(exp.Column)}
@@ -218,6 +225,17 @@ def _whole_filter(query: Query) -> Expr:
     """Return what an event has to meet to count."""
     first = query.pipeline[0] if query.pipeline else None
     return And((query.filter, first.where)) if isinstance(first, Top) else query.filter
+
+
+def _of_sources(expr: Expr) -> Expr:
+    """Return what of a filter tells where in a segment its events are: those of a source lie together."""
+    terms = expr.terms if isinstance(expr, And) else (expr,)
+    return And(tuple(term for term in terms if isinstance(term, In) and canonical(term.field) == "source_id"))
+
+
+def _unlisted(column: str) -> frozenset[str] | None:
+    """Say of messages alone that they may have any value: no index lists those."""
+    return None if column == "message" else frozenset()
 
 
 def _rows(segments: Iterable[Segment]) -> int:

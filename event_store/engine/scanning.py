@@ -125,7 +125,7 @@ class Scanner:
         self, snapshot: Snapshot, segment: Segment, words: tuple[frozenset[str], ...]
     ) -> list[tuple[int, int]] | None:
         """Say which rows may have these words; None for all, or too many ranges of them."""
-        index = self.indexes.get(snapshot, segment) if words else None
+        index = self.indexes.read(snapshot, segment) if words else None
         if index is None:
             return None
         ranges = _joined([one for alternative in words for one in index.ranges(alternative)])

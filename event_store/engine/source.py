@@ -5,25 +5,22 @@ Segments that have the same of the columns that are needed are read together; a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
 from event_store.engine.database import Connection
 from event_store.engine.found import Some
-from event_store.engine.reading import events_at, opened
+from event_store.engine.reading import opened
 from event_store.model import OVERFLOW, RAW_MESSAGE, ColumnType, type_of
 from event_store.query.compile import TABLE
 from event_store.storage import Segment, Snapshot
 
 _HELD = "held_events"
 _CHOSEN = "chosen_events"
-_FEW, _FEW_BYTES = 20_000, 16 << 20
-"""As many events are read into memory; where more are chosen, DuckDB looks for them in the files."""
 _TYPES = {
     ColumnType.TEXT: "VARCHAR",
     ColumnType.NUMBER: "DOUBLE",
@@ -50,22 +47,18 @@ class Source:
         return not (self.whole or self.partial or (self.hot is not None and self.hot.num_rows))
 
 
-def show(source: Source, columns: Collection[str], connection: Connection) -> None:
+def show(source: Source, columns: Set[str], connection: Connection) -> None:
     """Make the view, with these columns."""
     names = sorted(columns)
     parts: list[exp.Query] = list(_selects(source, source.whole, names, connection))
     tables = [] if source.hot is None else [source.hot]
-    if _are_few(source.partial):
-        for segment, some in source.partial:
-            connection.check()
-            tables.append(events_at(source.snapshot, segment, some, names))
-    else:
-        connection.register(_CHOSEN, pa.table({"seq": np.concatenate([some.seqs for _, some in source.partial])}))
-        seqs = exp.select("seq").from_(_CHOSEN)
-        segments = [segment for segment, _ in source.partial]
-        parts += [
-            select.where(exp.column("seq").isin(query=seqs)) for select in _selects(source, segments, names, connection)
-        ]
+    for number, (segments, known) in enumerate(_chosen(source.partial, columns)):
+        connection.check()
+        if known.num_columns > 1 and all(columns & one.columns <= {*known.column_names} for one in segments):
+            tables.append(known)
+        else:
+            connection.register(f"{_CHOSEN}_{number}", known)
+            parts += _joined(_selects(source, segments, names, connection), known, f"{_CHOSEN}_{number}")
     for number, table in enumerate(_together(tables)):
         connection.register(f"{_HELD}_{number}", table)
         parts.append(_select(names, table.column_names).from_(f"{_HELD}_{number}"))
@@ -82,10 +75,32 @@ def show(source: Source, columns: Collection[str], connection: Connection) -> No
     connection.execute(view.sql(dialect="duckdb", copy=False))
 
 
-def _are_few(partial: Sequence[tuple[Segment, Some]]) -> bool:
-    """See whether these events, and about as many bytes on disk as they have, can be read into memory."""
-    size = sum(len(some) * segment.bytes // segment.rows for segment, some in partial)
-    return sum(len(some) for _, some in partial) <= _FEW and size <= _FEW_BYTES
+def _chosen(partial: Sequence[tuple[Segment, Some]], columns: Set[str]) -> Iterator[tuple[list[Segment], pa.Table]]:
+    """Put segments together of whose events the same of these columns are known, with `seq` and what is known."""
+    groups: dict[tuple[str, ...], list[tuple[Segment, pa.Table]]] = {}
+    for segment, some in partial:
+        held = (
+            {} if some.held is None else {name: some.held[name] for name in some.held.column_names if name in columns}
+        )
+        groups.setdefault(tuple(held), []).append((segment, pa.table({"seq": some.seqs, **held})))
+    for group in groups.values():
+        yield [segment for segment, _ in group], pa.concat_tables(known for _, known in group)
+
+
+def _joined(selects: Iterable[exp.Select], known: pa.Table, name: str) -> Iterator[exp.Select]:
+    """Read of files the chosen events alone, and what is known of them from memory.
+
+    What a query asks of a message is asked of those in memory: in files, DuckDB would ask it of all, before it looks
+    which events are chosen (measured: 77 messages in 890,000 events, counted by a tag, 10 ms in this way, 130 in that).
+    """
+    for select in selects:
+        if known.num_columns == 1:  # it is not known that they are there, and one may be sought in two segments
+            yield select.where(exp.column("seq").isin(query=exp.select("seq").from_(name)), copy=False)
+            continue
+        for column in select.expressions:
+            if isinstance(column, exp.Column) and column.name in known.column_names:
+                column.set("table", exp.to_identifier(name))
+        yield select.join(exp.to_table(name), using=["seq"], copy=False)
 
 
 def _together(tables: Iterable[pa.Table]) -> list[pa.Table]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
@@ -32,18 +32,29 @@ _MOST_CODED = 4096
 """A dictionary that is longer is one of ids: nobody looks which of its texts these events have."""
 
 
-class Index:
-    """Says of a segment where a word may be, and which values a column has. It never changes."""
+class Values:
+    """Says of a segment which values a column has. It never changes."""
 
-    def __init__(
-        self, ends: tuple[int, ...], filters: tuple[memoryview, ...], values: dict[str, list[str] | None]
-    ) -> None:
+    def __init__(self, listed: dict[str, list[str] | None]) -> None:
+        self._values = {name: None if texts is None else frozenset(texts) for name, texts in listed.items()}
+        every = [*listed, *chain.from_iterable(filter(None, listed.values()))]
+        self.nbytes = _bytes_of(every) + len(every) * _TEXT_BYTES
+
+    def of(self, column: str) -> frozenset[str] | None:
+        """Return every value of a column; none at all if there is no such column, and None if nobody knows."""
+        if column in self._values:
+            return self._values[column]
+        return None if OVERFLOW in self._values and column.startswith((TAG, FIELD)) else frozenset()
+
+
+class Index:
+    """Says of a segment where a word may be, and which values its columns have. It never changes."""
+
+    def __init__(self, ends: tuple[int, ...], filters: tuple[memoryview, ...], values: Values) -> None:
         self.rows = ends[-1] if ends else 0
-        listed = [text for texts in values.values() if texts for text in texts]
-        self.nbytes = sum(map(len, filters)) + _bytes_of(listed) + len(listed) * _TEXT_BYTES
+        self.values = values
         self._ends = ends
         self._filters = filters
-        self._values = {name: None if listed is None else frozenset(listed) for name, listed in values.items()}
 
     def ranges(self, words: Collection[str]) -> list[tuple[int, int]]:
         """Return rows, from the first to before the second, whose messages may have all of these words, in lower case.
@@ -60,12 +71,6 @@ class Index:
                 found.append((start, end))
             first = end
         return found
-
-    def values(self, column: str) -> frozenset[str] | None:
-        """Return every value of a column; none at all if there is no such column, and None if nobody knows."""
-        if column in self._values:
-            return self._values[column]
-        return None if OVERFLOW in self._values and column.startswith((TAG, FIELD)) else frozenset()
 
 
 @dataclass(slots=True)
@@ -117,7 +122,7 @@ def parse(content: bytes) -> Index:
     if not (rising and len(sizes) == len(ends) and sum(sizes) == len(filters) and _are_values(values)):
         raise ValueError("it is none of an index")
     bounds = pairwise(accumulate(sizes, initial=0))
-    return Index(ends, tuple(filters[first:end] for first, end in bounds), values)
+    return Index(ends, tuple(filters[first:end] for first, end in bounds), Values(values))
 
 
 def _packed(numbers: Iterable[int]) -> bytes:
@@ -150,14 +155,16 @@ def _joined(known: set[str] | None, column: pa.ChunkedArray) -> set[str] | None:
 
 
 def _bytes_of(texts: Collection[str]) -> int:
-    return sum(len(text.encode()) for text in texts)
-
-
-def _are(kind: type, found: object) -> bool:
-    return isinstance(found, list) and all(isinstance(one, kind) for one in found)
+    return len("".join(texts).encode())
 
 
 def _are_values(found: object) -> bool:
-    return isinstance(found, dict) and all(
-        isinstance(name, str) and (texts is None or _are(str, texts)) for name, texts in found.items()
+    return (
+        isinstance(found, dict)
+        and _are_texts(found)
+        and all(texts is None or (isinstance(texts, list) and _are_texts(texts)) for texts in found.values())
     )
+
+
+def _are_texts(found: Iterable[object]) -> bool:
+    return set(map(type, found)) <= {str}

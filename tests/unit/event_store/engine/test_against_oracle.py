@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from event_store.engine import Engine, listing, reading, run, scanning, source
+from event_store.engine import Engine, listing, reading, run, scanning
 from event_store.model import RAW_MESSAGE
 from event_store.query.syntax import Query
 from event_store.query.writing import format_query
@@ -30,9 +30,6 @@ from tests.unit.event_store.engine.stores import rows
 
 KEYS = Keyring([b"k" * 32])
 BOUNDS: tuple[tuple[Any, str, tuple[Any, ...]], ...] = (
-    (source, "_FEW", (0, 3, 20_000)),
-    (reading, "_NEAR", (0, 3, 2048)),
-    (reading, "_MOST_SLICED", (0, 128)),
     (reading, "_MOST_HELD", (0, 100, 4 << 20)),
     (scanning, "_FEW", (0, 1, 8)),
     (scanning, "_PART", (1, 4)),

@@ -13,8 +13,13 @@ from tests.unit.event_store.engine.stores import batch, segment_of
 
 
 @dataclass
-class Held:
-    nbytes: int
+class Listed:
+    nbytes: int = 100
+
+
+@dataclass
+class Read:
+    values: Listed = field(default_factory=Listed)
 
 
 @dataclass
@@ -23,29 +28,31 @@ class Snapshots:
 
     asked: list[str] = field(default_factory=list)
 
-    def index(self, segment: Segment) -> Held | None:
+    def index(self, segment: Segment) -> Read | None:
         self.asked.append(segment.checksum)
-        return Held(100) if segment.checksum != "none" else None
+        return Read() if segment.checksum != "none" else None
 
 
-def test_each_is_read_once_as_long_as_there_is_room(tmp_path: Path) -> None:
-    made = segment_of(tmp_path, [batch(0, {"message": ["a"]})])
+def test_values_are_read_once_as_long_as_there_is_room(tmp_path: Path) -> None:
+    made = replace(segment_of(tmp_path, [batch(0, {"message": ["a"]})]), index_bytes=100)
     segments = {name: replace(made, checksum=name) for name in ("a", "b", "c", "none")}
     snapshot, indexes = Snapshots(), Indexes(2 * 512 + 2 * 100)
 
     def get(*names: str) -> list[str]:
         snapshot.asked.clear()
         for name in names:
-            indexes.get(snapshot, segments[name])  # type: ignore[arg-type]
+            indexes.values(snapshot, segments[name])  # type: ignore[arg-type]
         return list(snapshot.asked)
 
-    assert get("a", "b", "a") == ["a", "b"]
-    assert get("c") == ["c"]
-    assert get("a", "c") == []
-    assert get("b") == ["b"]  # it was not asked for longest
     assert get("none", "none") == ["none", "none"]  # it may get one
+    assert get("a", "b", "a") == ["a", "b"]
+    assert indexes.values(snapshot, segments["c"]) is None  # type: ignore[arg-type]
+    assert get("c") == []
+    indexes.read(snapshot, segments["c"])  # type: ignore[arg-type]
+    assert get("a", "c") == []
+    indexes.read(snapshot, segments["b"])  # type: ignore[arg-type]
     assert get("c", "b") == []
-    assert indexes.get(snapshot, segments["a"], if_room=True) is None  # type: ignore[arg-type]
+    assert indexes.values(snapshot, segments["a"]) is None  # type: ignore[arg-type]  # it was not asked for longest
     assert snapshot.asked == []
     assert indexes.known.bytes <= indexes.known.max_bytes
 
@@ -55,9 +62,12 @@ def test_a_real_one_and_one_without_its_key(tmp_path: Path) -> None:
     segment = segment_of(tmp_path, [batch(0, {"message": ["a word"]})], keys=keys)
     snapshot = Snapshot(tmp_path, 1, (segment,), (), keys)
 
-    index = Indexes(1 << 20).get(snapshot, segment)
+    index, values = Indexes(1 << 20).read(snapshot, segment), Indexes(1 << 20).values(snapshot, segment)
 
     assert index is not None
     assert index.ranges({"word"}) == [(0, 1)]
-    with pytest.raises(QueryFailed, match="no key file"):
-        Indexes(1 << 20).get(Snapshot(tmp_path, 1, (segment,), ()), segment)
+    assert values is not None
+    assert values.of("source_id") == {"web"}
+    for ask in (Indexes.read, Indexes.values):
+        with pytest.raises(QueryFailed, match="no key file"):
+            ask(Indexes(1 << 20), Snapshot(tmp_path, 1, (segment,), ()), segment)

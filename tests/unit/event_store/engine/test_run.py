@@ -130,6 +130,37 @@ def test_a_segment_whose_values_or_words_cannot_match_is_passed_over(engine: Eng
     assert rows(engine.run(snapshot, asked("has err | count"))) == [(0,)]
 
 
+def test_an_index_is_read_for_words_once_and_for_values_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, read = snapshot_of(tmp_path, FIRST, SECOND), []
+    engine, index = Engine(tmp_path, threads=1), Snapshot.index
+    monkeypatch.setattr(Snapshot, "index", lambda self, segment: (read.append(segment), index(self, segment))[1])
+
+    def reads(text: str) -> int:
+        read.clear()
+        engine.run(snapshot, asked(text))
+        return len(read)
+
+    assert reads("severity:fatal | count") == 2
+    assert reads("severity:error | count") == 0  # values are remembered
+    assert reads("has error | count") == 2  # messages have no values
+    assert reads("has error | count") == 0  # what was found is
+    engine.close()
+
+
+def test_a_list_of_what_was_found_is_read_with_what_is_known_of_it(tmp_path: Path) -> None:
+    lines = {"message": ["a needle", *["hay"] * 20, "Needle"], "t_app": [f"app-{number}" for number in range(22)]}
+    snapshot, engine = snapshot_of(tmp_path, lines, lines), Engine(tmp_path, threads=1)
+
+    assert rows(engine.run(snapshot, asked("needle app:app-* | tail 3 | fields seq,message,app"))) == [
+        (21, "Needle", "app-21"),
+        (22, "a needle", "app-0"),
+        (43, "Needle", "app-21"),
+    ]
+    assert rows(engine.run(snapshot, asked("needle nowhere:x | tail 3"))) == []
+    assert "nowhere" in engine.run(snapshot, asked("needle not nowhere:x | tail 3")).warnings[0]
+    engine.close()
+
+
 def test_what_was_found_for_more_is_no_answer_to_less(tmp_path: Path) -> None:
     lines = {5: "error alpha", 55: "error beta", 95: "error beta"}
     snapshot = snapshot_of(tmp_path, {"message": [lines.get(number, "fine") for number in range(100)]})

@@ -1,17 +1,22 @@
 """The view `events`: parts with differing columns, whole or some of their rows."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from event_store.engine.database import Connection, Database
-from event_store.engine.errors import QueryCancelled, QueryFailed
+from event_store.engine.errors import QueryCancelled, QueryFailed, SegmentUnreadable
 from event_store.engine.found import Some
+from event_store.engine.reading import matching
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Limits, watched
 from event_store.storage import Snapshot
@@ -53,16 +58,70 @@ def test_some_rows_of_some_segments(snapshot: Snapshot, connection: Connection) 
     assert [row["seq"] for row in both] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("bound", ["_FEW", "_FEW_BYTES"])
-def test_many_rows_are_left_to_the_engine(
-    snapshot: Snapshot, connection: Connection, monkeypatch: pytest.MonkeyPatch, bound: str
-) -> None:
+def test_an_event_that_may_be_in_two_segments_is_there_once(snapshot: Snapshot, connection: Connection) -> None:
     partial = [(segment, Some(np.array([1, 2]))) for segment in snapshot.segments]
-    few = shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs")
-    monkeypatch.setattr(f"event_store.engine.source.{bound}", 1)
 
-    assert shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs") == few
-    assert [row["seq"] for row in few] == [1, 2]
+    rows = shown(Source(snapshot=snapshot, partial=partial), connection, "message", "t_app", "attrs")
+
+    assert [(row["seq"], row["message"], row["t_app"]) for row in rows] == [
+        (1, "two Error", "api"),
+        (2, "three error", None),
+    ]
+
+
+ROWS = 900
+EVENTS = batch(
+    50,
+    {
+        "message": [None if row % 7 == 0 else f"line {row}" for row in range(ROWS)],
+        "source_id": ["ab"[row % 2] for row in range(ROWS)],
+        "attrs": [[("t_x", str(row))] if row % 5 == 0 else None for row in range(ROWS)],
+        "f_n_num": [float(row) for row in range(ROWS)],
+    },
+)
+COLUMNS = ("message", "source_id", "attrs", "f_n$num", "t_none")
+
+
+@pytest.fixture(scope="module", params=["as it came", "by source", "sealed"])
+def kept(request: pytest.FixtureRequest, folder: Path) -> Snapshot:
+    keys = Keyring([b"k" * 32]) if request.param == "sealed" else None
+    return Snapshot(folder, 1, (segment_of(folder, [EVENTS], keys, level=int(request.param == "by source")),), (), keys)
+
+
+def expected(seqs: Sequence[int]) -> list[dict[str, Any]]:
+    every = {row["seq"]: row | {"t_none": None} for row in EVENTS.to_pylist()}
+    return [{name: every[seq][name] for name in (*COLUMNS, "seq")} for seq in seqs]
+
+
+def read(snapshot: Snapshot, some: Some, connection: Connection, *columns: str) -> list[dict[str, Any]]:
+    rows = shown(Source(snapshot=snapshot, partial=[(snapshot.segments[0], some)]), connection, *columns)
+    return [row | ({"attrs": list(row["attrs"].items())} if isinstance(row.get("attrs"), dict) else {}) for row in rows]
+
+
+@given(
+    st.sets(st.integers(0, ROWS + 200), min_size=1, max_size=20)
+    | st.integers(0, ROWS).map(lambda at: {*range(at, at + 300)}),
+    st.sampled_from([(), ("time",), ("time", "message")]),
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_reads_whichever_events_are_asked_for(
+    kept: Snapshot, connection: Connection, wanted: set[int], held: tuple[str, ...]
+) -> None:
+    present = sorted(seq for seq in wanted if 50 <= seq < 50 + ROWS)
+    known = pa.Table.from_batches([EVENTS]).take(pa.array([seq - 50 for seq in present], pa.int64())).select(held)
+    some = Some(np.array(present, np.int64), known) if held else Some(np.array(sorted(wanted), np.int64))
+
+    assert read(kept, some, connection, *COLUMNS) == expected(present)
+
+
+def test_what_is_known_is_not_read_again(kept: Snapshot, connection: Connection) -> None:
+    some = matching(kept, kept.segments[0], pl.col("message").str.contains("77$"))
+    gone = replace(kept, segments=(replace(kept.segments[0], file="gone.parquet"),))
+
+    assert [row["message"] for row in read(gone, some, connection, "message")] == some.held["message"].to_pylist()
+    assert some.seqs.tolist() == [50 + row for row in range(ROWS) if row % 100 == 77 and row % 7]
+    with pytest.raises(SegmentUnreadable, match=r"gone\.parquet"), connection._watch.interrupting(connection._cursor):
+        read(gone, some, connection, "source_id")
 
 
 def test_whoever_cancels_waits_for_no_more_segments(snapshot: Snapshot, tmp_path: Path) -> None:

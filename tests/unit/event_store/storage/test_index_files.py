@@ -16,7 +16,7 @@ def test_an_index_is_read_as_it_was_written_and_can_be_made_again(tmp_path: Path
         segment = written(tmp_path, batch, layout=layout)
         found = index_files.read(tmp_path, segment, None)
         assert found is not None
-        assert (found.rows, found.values("t_a")) == (30, {"x", "y"})
+        assert (found.rows, found.values.of("t_a")) == (30, {"x", "y"})
         assert found.ranges(["17"]) == [(14, 21)]
         before = (tmp_path / segment.index_file).read_bytes()
         (tmp_path / segment.index_file).unlink()
@@ -33,7 +33,7 @@ def test_an_index_is_sealed_as_its_segment_is(tmp_path: Path) -> None:
     for _ in range(2):
         found = index_files.read(tmp_path, segment, keys)
         assert found is not None
-        assert found.values("t_a") == {"hidden value"}
+        assert found.values.of("t_a") == {"hidden value"}
         segment = index_files.renew(tmp_path, segment, keys, lambda: None)
         assert b"hidden" not in (tmp_path / segment.index_file).read_bytes()
     for others in (None, Keyring([b"o" * 32])):

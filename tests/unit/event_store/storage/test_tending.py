@@ -293,7 +293,7 @@ def test_an_index_goes_with_its_segment(store: Store) -> None:
     assert not any((store.folder / one.index_file).exists() for one in before)
     found = store.snapshot().index(joined)
     assert found is not None
-    assert found.values("source_id") == {"web"}
+    assert found.values.of("source_id") == {"web"}
 
 
 @pytest.mark.parametrize("is_there", [False, True])
