@@ -39,7 +39,7 @@ class Pace:
 
 PROMPT = Pace(2 << 20)
 """For who passes it on, and may be slow: each reader has a window of its own."""
-BULK = Pace(8 << 20, 0.005)
+BULK = Pace(8 << 20, 0.01)
 """For who forces it to disk: that takes 20 ms and more, and 2 MiB in that time are 100,000 envelopes a second at most.
 A message costs both sides the same whatever it holds: pauses make few of many.
 """
