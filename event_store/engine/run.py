@@ -17,7 +17,7 @@ from event_store.engine.listing import Best, Listing, listing_of
 from event_store.engine.patterns import necessary
 from event_store.engine.pruning import kept, may_have_value, with_sources_named
 from event_store.engine.result import Result, Stats
-from event_store.engine.scanning import Scanner, Sought
+from event_store.engine.scanning import Scanner, Sought, is_small
 from event_store.engine.source import Source, hot_table, show
 from event_store.engine.watch import Watch
 from event_store.model import FIXED, OVERFLOW, RAW_MESSAGE
@@ -87,11 +87,14 @@ class Run:
         """Return the segments that may hold what a filter lets through, and what its message must be like."""
         segments = kept(self._snapshot.segments, span, filter_)
         if not may_have_value(filter_, _unlisted):  # it demands a value of some field
-            segments = [one for one in segments if self._may_match(filter_, one)]
+            segments = [one for one in segments if is_small(span, one) or self._may_match(filter_, one)]
         return segments, Sought(necessary(filter_), necessary_words(filter_))
 
     def _may_match(self, filter_: Expr, segment: Segment) -> bool:
-        """See whether its columns have values that the filter lets through, if that is known."""
+        """See whether its columns have values that the filter lets through, if that is known.
+
+        To read that takes as long as a small part of the segment.
+        """
         self._watch.check()
         values = self._scanner.indexes.values(self._snapshot, segment)
         return values is None or may_have_value(filter_, values.of)

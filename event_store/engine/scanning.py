@@ -102,7 +102,7 @@ class Scanner:
             except KeyError:
                 pass
             ranges = self._ranges(snapshot, segment, sought.words)
-            if ranges is None and _is_small(span, segment):
+            if ranges is None and is_small(span, segment):
                 return _few(matching(snapshot, segment, condition, span=span), segment)
             found = NONE if ranges == [] else matching(snapshot, segment, condition, ranges=ranges)
             few = _few(found, segment)
@@ -143,7 +143,7 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _is_small(span: Span, segment: Segment) -> bool:
+def is_small(span: Span, segment: Segment) -> bool:
     """See whether the span has so little of a segment that the rest need not be looked at, for once."""
     common = min(span.end_ns, segment.max_time + 1) - max(span.start_ns, segment.min_time)
     return common * _PART <= segment.max_time - segment.min_time
