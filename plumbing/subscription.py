@@ -29,6 +29,10 @@ class Stream(Protocol):
     def peer(self) -> str:
         """Who sends: the same for all its streams, one after the other."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come by it."""
+
 
 class Incoming(Protocol):
     """One message from outside: `plumbing.egress_client.Arrival`."""

@@ -48,8 +48,10 @@ class Pool:
             self._leave(self.drains.pop(binding), self._close_grace_s, keep=False)
         taken = {drain.spool for drain in self.drains.values() if drain.spool}
         leaving = {drain.spool: drain for drain in self._leaving if drain.spool}
-        for binding in change.added:
-            drain = self.drains[binding] = Drain(binding, self._settings, self._went, taken)
+        before = {drain.binding: drain.spool for drain in leaving.values()}
+        for binding in sorted(change.added, key=lambda each: each not in before):  # what comes back gets its own
+            others = leaving.keys() - {before[binding]} if binding in before else set()
+            drain = self.drains[binding] = Drain(binding, self._settings, self._went, taken | others)
             if drain.spool:
                 taken.add(drain.spool)
             if drain.spool in leaving:  # it has new credentials, say, or comes back

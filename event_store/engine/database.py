@@ -96,8 +96,11 @@ class Connection:
         self._cursor.register(name, table)
 
     def execute(self, statement: str) -> None:
-        """Run a statement of ours."""
-        self._cursor.execute(statement)
+        """Run a statement of ours: what it names that is not there is lacking in a damaged file."""
+        try:
+            self._cursor.execute(statement)
+        except duckdb.BinderException as error:
+            raise duckdb.IOException(str(error)) from error
 
     def select(self, statement: str, rows: int | None = None) -> pa.Table:
         """Return what one SELECT gives; no more than one row over `rows`. QueryTooLarge if it is too big."""

@@ -167,14 +167,8 @@ class Run:
         seqs = np.sort(best.seqs)
         if hot is not None:
             hot = hot.filter(pc.is_in(hot["seq"], pa.array(seqs)))
-        partial = [(one, some) for one in segments if len(some := self._some(one, seqs))]
+        partial = [(one, some) for one, found in self._found.items() if len(some := _among(one, found, seqs))]
         return Source(snapshot=self._snapshot, partial=partial, hot=hot)
-
-    def _some(self, segment: Segment, seqs: Places) -> Some:
-        """Return which of these events a segment has, or may have."""
-        among = seqs[seqs.searchsorted(segment.min_seq) : seqs.searchsorted(segment.max_seq + 1)]
-        found = self._found.get(segment)
-        return Some(among) if found is None else found.only(np.intersect1d(among, found.seqs, assume_unique=True))
 
     def _best(self, listing: Listing, segments: Sequence[Segment], sought: Sought, hot: pa.Table | None) -> Best:
         """Look where the events of a list most likely are, until nothing else can be among them."""
@@ -222,6 +216,12 @@ class Run:
             segments_skipped=len(self._snapshot.segments) - len(self._looked_into),
             elapsed=time.perf_counter() - self._began,
         )
+
+
+def _among(segment: Segment, found: Some | None, seqs: Places) -> Some:
+    """Return which of these events a segment has, or may have: among those that were found in it, if that is known."""
+    among = seqs[seqs.searchsorted(segment.min_seq) : seqs.searchsorted(segment.max_seq + 1)]
+    return Some(among) if found is None else found.only(np.intersect1d(among, found.seqs, assume_unique=True))
 
 
 def _whole_filter(query: Query) -> Expr:

@@ -131,9 +131,8 @@ def _selects(
     for segment in segments:
         if segment.key:
             connection.check()
-            name = f"sealed_events_{segment.checksum}"
-            connection.register(name, opened(source.snapshot, segment))
-            yield _select(names, segment.columns).from_(exp.to_table(name))
+            connection.register(segment.file, opened(source.snapshot, segment))  # by its name, which errors repeat
+            yield _select(names, segment.columns).from_(exp.Table(this=exp.to_identifier(segment.file, quoted=True)))
 
 
 def _alike(segments: Iterable[Segment], columns: Collection[str]) -> list[list[Segment]]:

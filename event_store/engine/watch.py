@@ -93,8 +93,8 @@ class Watch:
             return self._why
         if isinstance(error, duckdb.OutOfMemoryException):
             return QueryTooLarge("the query needs more memory than there is: shorten its time range or group by less")
-        named = [file for file in self.files if file in said]
-        if named or (".parquet" in said and not isinstance(error, _QUOTING)):
+        if ".parquet" in said and not isinstance(error, _QUOTING):
+            named = [file for file in self.files if file in said]
             why = f"a segment cannot be read: try again, then `standpipe store verify`: {said}"
             return SegmentUnreadable(why, named)
         if isinstance(error, _USERS):

@@ -47,12 +47,13 @@ class Streams:
     disconnects: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Opened:
     """One WebSocket."""
 
     peer: str
     """Its address."""
+    is_over: bool = False
 
 
 class Unconfirmed(NamedTuple):
@@ -143,6 +144,7 @@ class FirehoseSource:
     def _lost(self, error: StreamError) -> None:
         streams, settings = self.connections, self._config.websocket
         streams.disconnects = streams.connects
+        self._opened.is_over = True
         if isinstance(error, StreamRefused) and error.is_denied:
             shown = str(settings.token_file) if settings.token_file else "none"
             log.error("firehose_token_refused", url=self.url, token_file=shown, error=str(error))

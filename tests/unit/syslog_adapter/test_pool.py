@@ -150,6 +150,28 @@ async def test_drains_that_differ_in_their_credentials_alone_have_a_spool_each(
     await pool.close(0)
 
 
+async def test_drains_of_one_url_that_come_back_get_their_own_spools(nursery: trio.Nursery, tmp_path: Path) -> None:
+    other = OtherSide()
+    other.up = False
+    pool = Pool(Dispatcher(), settings(other, nursery, spool_dir=tmp_path))
+    one, two, three = (
+        Binding(url="syslog://one:514?spool=true", source_id="app", key=f"secret {key}") for key in "123"
+    )
+    pool.apply(table(one, two))
+    second = pool.drains[two].spool
+    await until(lambda: len([*tmp_path.iterdir()]) == 2)
+
+    pool.apply(table())
+    pool.apply(table(three, two))
+
+    assert pool.drains[two].spool == second
+    assert pool.drains[three].spool != second
+    pool.apply(table())
+    pool.apply(table(two))
+    assert pool.drains[two].spool == second
+    await pool.close(0)
+
+
 async def test_a_drain_that_comes_back_before_it_is_gone_gets_its_spool(nursery: trio.Nursery, tmp_path: Path) -> None:
     dispatcher, other = Dispatcher(), OtherSide()
     other.up = False

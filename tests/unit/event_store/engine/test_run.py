@@ -8,9 +8,11 @@ import pytest
 from event_store.engine import Engine, SegmentUnreadable, run, source
 from event_store.storage import Snapshot, Store
 from event_store.storage.crypto import Keyring
+from event_store.storage.schema import numbered
 from tests.unit.event_store.engine.conftest import FIRST, SECOND
+from tests.unit.event_store.engine.stores import SECOND as SECOND_NS
 from tests.unit.event_store.engine.stores import asked, batch, rows, segment_of, snapshot_of
-from tests.unit.event_store.storage.events import SETTINGS, events
+from tests.unit.event_store.storage.events import SETTINGS, START, batch_of, events
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,33 @@ def test_a_segment_that_is_damaged_is_said_to_be(tmp_path: Path, text: str, kept
     engine.close()
 
 
+def test_a_segment_whose_columns_have_other_names_is_said_to_be_damaged(tmp_path: Path) -> None:
+    snapshot = snapshot_of(tmp_path, FIRST)
+    path = snapshot.path(snapshot.segments[0])
+    path.write_bytes(path.read_bytes().replace(b"source_id", b"source_ie"))
+    engine = Engine(tmp_path, threads=1)
+
+    with pytest.raises(SegmentUnreadable) as failed:
+        engine.run(snapshot, asked("| count by source_id"))
+    assert failed.value.files == {snapshot.segments[0].file}
+    engine.close()
+
+
+@pytest.mark.parametrize("text", ["error", "| count by message", "| tail 1"])
+def test_a_sealed_segment_that_is_damaged_within_is_said_to_be(tmp_path: Path, text: str) -> None:
+    keys = Keyring([b"k" * 32])
+    segment = segment_of(tmp_path, [batch(0, {"message": [f"error {number}" for number in range(100)]})], keys=keys)
+    damaged = bytearray((tmp_path / segment.file).read_bytes())
+    damaged[4 : len(damaged) // 2] = bytes(len(damaged) // 2 - 4)
+    (tmp_path / segment.file).write_bytes(damaged)
+    engine = Engine(tmp_path, threads=1)
+
+    with pytest.raises(SegmentUnreadable, match="cannot be read: try again, then `standpipe store verify`") as failed:
+        engine.run(Snapshot(tmp_path, 1, (segment,), (), keys), asked(text))
+    assert failed.value.files == {segment.file}
+    engine.close()
+
+
 def test_says_what_it_took_and_what_the_columns_hold(engine: Engine, snapshot: Snapshot) -> None:
     result = engine.run(snapshot, asked("status:500 | fields time,status,nowhere"))
 
@@ -116,6 +145,19 @@ def test_a_list_looks_into_no_more_segments_than_it_needs(engine: Engine, snapsh
     assert looked_into("| tail 4") == 1
     assert looked_into("| tail 5") == 2
     assert looked_into("| head 2") == 1
+
+
+def test_a_list_reads_nothing_of_segments_that_it_did_not_look_into(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    late = numbered(batch_of(time=[START + SECOND_NS], source_id=["web"], type=["log"], message=["late"]), 4)
+    old = segment_of(tmp_path / "gone", [batch(0, {"message": ["old"]}), late])
+    new = segment_of(tmp_path, [batch(2, {"message": ["new", "newest"]})])
+    engine = Engine(tmp_path, threads=1)
+
+    result = engine.run(Snapshot(tmp_path, 1, (old, new), ()), asked("| tail 1 | fields seq,message"))
+
+    assert rows(result) == [(3, "newest")]  # and its place is among those of the other
+    engine.close()
 
 
 def test_a_segment_whose_values_or_words_cannot_match_is_passed_over(engine: Engine, snapshot: Snapshot) -> None:

@@ -94,6 +94,13 @@ def test_an_error_says_which_segments_may_be_damaged(raised: Exception, suspecte
     assert failed.value.files == suspected
 
 
+def test_whoever_names_a_segment_makes_nobody_suspect_it() -> None:
+    with duckdb.connect() as connection, pytest.raises(QueryRefused):
+        with watched(Limits(), None, None) as watch, watch.interrupting(connection):
+            watch.files.add("a.parquet")
+            raise duckdb.BinderException('no table "a.parquet"')
+
+
 def test_no_thread_stays_behind() -> None:
     with watched(Limits(), None, None):
         assert any(thread.name == "query watch" for thread in threading.enumerate())

@@ -1,6 +1,10 @@
+import random
+import threading
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -46,6 +50,51 @@ def test_row_groups_are_by_source_and_fresh_ones_follow_each_other_in_time(tmp_p
     ends = [pc.min_max(group["seq"]).as_py() for group in groups]
     in_time = [first["max"] < second["min"] for first, second in pairwise(ends)]
     assert in_time == [level == 0] * 2
+
+
+def test_rows_are_taken_of_parts_however_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, of_parts = random.Random(1), (range(9), range(7, 20), range(3))
+    sources = [[f"{number}" for number in part] for part in of_parts]
+    parts = [batch_of(time=part, source_id=ids, message=ids) for part, ids in zip(of_parts, sources, strict=True)]
+    table = pa.concat_tables([pa.Table.from_batches([numbered(part, 0)]) for part in parts])
+
+    for most in (1, 4, 1000):
+        monkeypatch.setattr(parquet, "_MOST_STRETCHES", most)
+        for size in range(1, table.num_rows + 1):
+            places = np.array(chance.sample(range(table.num_rows), size))
+            taken, expected = parquet._rows(table, places), table.take(pa.array(places))
+            assert taken.schema == expected.schema
+            assert [column.to_pylist() for column in taken.columns[1:]] == [
+                column.to_pylist() for column in expected.columns[1:]
+            ]
+
+
+@pytest.mark.parametrize("failing", ["making", "watching", "writing"])
+def test_what_fails_beside_the_writing_is_raised_and_leaves_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def groups(table: pa.Table, _: Layout) -> Iterator[pa.Table]:
+        for number in range(4):
+            if failing == "making" and number == 2:
+                raise pa.ArrowInvalid(failing)
+            yield table.slice(7 * number, 7)
+
+    def watch(group: pa.Table) -> None:
+        if failing == "watching" and group["seq"][0].as_py() == 14:
+            raise pa.ArrowInvalid(failing)
+
+    def write(*_: object) -> int:
+        raise pa.ArrowInvalid(failing)
+
+    monkeypatch.setattr(parquet, "_groups", groups)
+    if failing == "writing":
+        monkeypatch.setattr(parquet._Sink, "write", write)
+    before = threading.active_count()
+
+    with pytest.raises(pa.ArrowInvalid, match=failing):
+        parquet.write_table(tmp_path / "file", TABLE, Layout(), None, watch)
+
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("wrong", [None, b"t" * 32])

@@ -13,6 +13,7 @@ class FakeStream:
 
     def __init__(self, peer: str = "doppler") -> None:
         self.peer = peer
+        self.is_over = False
 
 
 STREAM = FakeStream()

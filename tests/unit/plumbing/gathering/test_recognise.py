@@ -1,6 +1,10 @@
 """Envelopes that come again on a new stream are known again, however they are joined; others are not."""
 
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
+from os import urandom
 
 import pytest
 from hypothesis import given
@@ -64,14 +68,71 @@ def test_however_much_others_bring_meanwhile_what_one_repeats_is_known(monkeypat
     assert come(memory, FakeStream("one"), "a", "b", "c") == ["c"]
 
 
-def test_only_so_many_peers_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_peers_are_remembered_of_those_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recognise, "MOST_PEERS", 2)
     memory = Memory([])
     for peer in ("one", "two", "three"):
-        come(memory, FakeStream(peer), "a")
+        stream = FakeStream(peer)
+        come(memory, stream, "a")
+        stream.is_over = True
 
     assert come(memory, FakeStream("three"), "a") == []
     assert come(memory, FakeStream("one"), "a") == ["a"]
+
+
+def test_of_more_peers_none_is_forgotten_as_long_as_its_stream_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognise, "MOST_PEERS", 2)
+    _, _, marks = Memory([]).new_part(logs("a"), 1, FakeStream())
+    memory, streams = Memory([marks]), [FakeStream(peer) for peer in ("one", "two", "three")]
+
+    assert [come(memory, stream, "a", "b") for stream in streams] == [["b"]] * 3
+    assert [come(memory, stream, "a") for stream in streams] == [["a"]] * 3
+
+
+def test_what_is_awaited_of_many_peers_at_once_takes_little_memory() -> None:
+    peers, before, batch = 20, [urandom(8 * recognise.REMEMBERED)], logs("a")
+    memory = Memory(before)
+
+    with tracing() as taken:
+        for number in range(peers):
+            memory.new_part(batch, 1, FakeStream(f"{number}"))
+        assert taken() < len(before[0])
+
+
+def test_a_mark_takes_little_more_than_8_bytes_however_few_come_together() -> None:
+    messages, memory, stream = 10_000, Memory([]), FakeStream()
+
+    with tracing() as taken:
+        for number in range(messages):
+            memory.new_part(logs(f"{number}"), 1, stream)
+        assert taken() < 16 * messages
+
+
+@contextmanager
+def tracing() -> Iterator[Callable[[], int]]:
+    """Yield what says how much memory was taken since."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_was_before_is_known_on_a_second_stream_too() -> None:
+    _, _, marks = Memory([]).new_part(logs("a", "b"), 2, FakeStream())
+    memory = Memory([marks])
+
+    assert come(memory, FakeStream("one"), "a", "b", "c") == ["c"]
+    assert come(memory, FakeStream("one"), "a", "b", "c", "d") == ["d"]
+
+
+def test_all_marks_of_before_are_known_on_the_first_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, marks = Memory([]).new_part(logs("a", "b", "c"), 3, FakeStream())
+    monkeypatch.setattr(recognise, "REMEMBERED", 1)  # of each peer: these are of several
+    memory = Memory([marks[:8], marks[8:16], marks[16:]])
+
+    assert come(memory, FakeStream("one"), "a", "d") == ["d"]
+    assert come(memory, FakeStream("other"), "b", "c") == []
 
 
 def test_a_repetition_is_left_out_as_often_as_it_came_and_after_every_new_stream() -> None:
