@@ -248,7 +248,10 @@ def _aggregate(measures: tuple[str, ...], field: Token | None, children: Sequenc
 
 
 def _check_names(stages: Sequence[_Placed]) -> None:
-    """See that a stage uses only what the one before it gives, and that no two columns have one name."""
+    """See that a stage uses only what the one before it gives, and that no two columns of a table have one name.
+
+    DuckDB takes names that differ by capitals for one, but for those that are shown at the end.
+    """
     shape = EVENTS
     for placed in stages:
         for token in placed.names:
@@ -256,7 +259,12 @@ def _check_names(stages: Sequence[_Placed]) -> None:
                 suggestion = hint(tokens.name(token), shape) or "there are: " + ", ".join(shape)
                 raise QuerySyntaxError(f'no column "{tokens.name(token)}" here', tokens.column(token), suggestion)
         shape = shape_after(placed.stage, shape)
-        twice = next((name for name in shape or () if (shape or ()).count(name) > 1), None)
+        taken = [*(shape or ())] if isinstance(placed.stage, Fields) else [name.casefold() for name in shape or ()]
+        twice = next((name for name in taken if taken.count(name) > 1), None)
         if twice is not None:
-            place = next((token for token in placed.names if tokens.name(token) == twice), None)
+            place = next((token for token in placed.names if twice in _spelled(tokens.name(token))), None)
             raise QuerySyntaxError(f'two columns would be called "{twice}"', tokens.column(place) if place else 1)
+
+
+def _spelled(name: str) -> tuple[str, str]:
+    return name, name.casefold()

@@ -38,7 +38,7 @@ class StorageSettings(Section):
     zstd_level: Annotated[int, Field(ge=1, le=22)] = 1
     """How hard a fresh segment is compressed."""
 
-    remembered_bytes: Annotated[int, Field(ge=0, le=16 << 20)] = 800_000
+    remembered_bytes: Annotated[int, Field(ge=0, le=16 << 20)] = 2_400_000
     """As many bytes of the marks that came last are known again after a restart."""
 
     compact_rows: PositiveInt = 1_000_000

@@ -41,6 +41,12 @@ class Recovered:
     marks: list[bytes] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of all columns that any part of it has."""
+        held = (batch.schema.names for batch in self.hot.batches)
+        return frozenset().union(*(one.columns for one in self.manifest.segments), *held)
+
     def read_log(self) -> None:
         """Take in the events that are in no segment."""
         self.next_seq = max(self.next_seq, self.manifest.flushed)

@@ -27,6 +27,7 @@ from event_store.storage.errors import StoreClosed, StoreDamaged, StoreFull
 from event_store.storage.journal import Journal
 from event_store.storage.lock import lock_folder
 from event_store.storage.manifest import Gone, Segment, load, save
+from event_store.storage.names import Names
 from event_store.storage.parquet import Layout
 from event_store.storage.quarantine import Damage
 from event_store.storage.recovery import Recovered, recover
@@ -61,6 +62,7 @@ class Store:
         self._manifest = recovered.manifest
         self._damages = recovered.damages
         self._unindexed: dict[Segment, Damage] = {}
+        self._names = Names(recovered.columns)
         self._journal = Journal(recovered, settings.remembered_bytes, clock)
         self._writing = self._journal.lock  # of the manifest, too, for whoever reads it
         self._changing = threading.Lock()  # the manifest; taken before the other
@@ -106,7 +108,7 @@ class Store:
         """
         for batch in batches:
             check(batch)
-        batches = [batch for batch in batches if batch.num_rows]
+        batches = [self._names.settled(batch) for batch in batches if batch.num_rows]
         if not batches:
             return self._journal.next_seq
         if self._fill >= 2:

@@ -146,6 +146,9 @@ def test_a_query_may_reach_its_bounds() -> None:
         ("| count by app | count per 1m", 28, 'no column "time" here', "there are: app, count"),
         ("| count by time per 1m", 12, 'two columns would be called "time"', ""),
         ("| count by a, b, a", 12, 'two columns would be called "a"', ""),
+        ("| count by a, A", 12, 'two columns would be called "a"', ""),
+        ("| count by Time per 1m", 12, 'two columns would be called "time"', ""),
+        ("| top 5 Count", 9, 'two columns would be called "count"', ""),
         ("| top 5 count", 9, 'two columns would be called "count"', ""),
     ],
 )
