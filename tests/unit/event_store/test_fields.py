@@ -82,7 +82,7 @@ def test_any_object_has_fields_within_bounds(document: dict[str, object]) -> Non
     assert all(name and len(name) <= MOST_NAME for name in fields)
     for name, value in document.items():
         if name and isinstance(value, float) and "." not in name:
-            assert fields[name] == value
+            assert fields.get(name) == (None if "\0" in name else value)
 
 
 @settings(max_examples=500)

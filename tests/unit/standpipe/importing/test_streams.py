@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from envelope.numbers_as_text import INT64
@@ -143,6 +143,7 @@ def test_what_decompresses_to_very_much_is_read_bit_by_bit(tmp_path: Path) -> No
 
 @given(st.text(), st.sampled_from(["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]), st.integers(1, 9))
 def test_text_of_other_encodings_becomes_utf_8(text: str, encoding: str, size: int) -> None:
+    assume(encoding != "utf-16-le" or not text.startswith("\0"))  # it looks like UTF-32
     content = f"\ufeff{text}".encode(encoding)
     chunks = [content[at : at + size] for at in range(0, len(content), size)]
     assert b"".join(as_utf8(content, chunks)) == text.encode()
