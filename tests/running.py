@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -55,11 +56,25 @@ async def serving(serve: Callable[..., Any], config: Any) -> AsyncIterator[Ports
     """Run what a component's `serve` does; yields its ports once it accepts work, and drains it on leaving."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
-        ports = await nursery.start(partial(serve, config, stop=stop))
+        ports = await _started(nursery, partial(serve, config, stop=stop))
         try:
             yield ports
         finally:
             stop.set()
+
+
+async def _started(nursery: trio.Nursery, serve: Callable[..., Any]) -> Ports:
+    """Start a component; a port that it had before may be the other end of somebody's connection for a moment."""
+    for _ in range(100):
+        try:
+            ports: Ports = await nursery.start(serve)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            await trio.sleep(0.1)
+        else:
+            return ports
+    raise AssertionError("the port of before is in use, and stays so")
 
 
 def dial(address: str, certs: Path, server_name: str, *extra: tuple[str, int]) -> grpc.Channel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ def test_a_search_shows_the_events_their_count_and_the_values_of_fields(page: Pa
     search(page, "PAYMENT failed")
     page.wait_for(f"{COUNTED} === {len(failed)}")
     page.wait_for(f"{ROWS} === {len(failed)}")
-    assert page.text(".events li .said") == failed[-1]["message"], "the newest event is not the first"
+    page.wait_for(f"document.querySelector('.events li .said').innerText === {json.dumps(failed[-1]['message'])}")
     for field in ("severity", "source_id"):
         page.wait_for(f"document.querySelectorAll('[data-field={field}] li').length === 1")
     assert page.texts("[data-field=source_id] li .value") == ["payments"]
