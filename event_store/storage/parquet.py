@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,13 @@ def write_table(
 ) -> Written:
     """Write `table` to a file that is on disk when this returns; sealed, if there is a secret.
 
-    `watch` is given what is in it, in the order in which it is there, a row group while that is written, in a thread;
-    in another one the next row group is made.
+    `watch` is given what is in it, in the order in which it is there, a row group while that is written, in a thread.
     """
     sealing = None if secret is None else pe.create_encryption_properties(secret)
     options = _options(table, layout, with_blooms=secret is None)  # Arrow seals no bloom filters
-    with _Sink(path) as sink, ThreadPoolExecutor(2) as beside:
+    with _Sink(path) as sink, ThreadPoolExecutor(1) as beside:
         with pq.ParquetWriter(sink, table.schema, encryption_properties=sealing, **options) as writer:
-            for group in _ahead(_groups(table, layout), beside):
+            for group in _groups(table, layout):
                 watched = beside.submit(watch, group)
                 try:
                     writer.write_table(group, row_group_size=layout.row_group_rows)
@@ -106,14 +105,6 @@ def dataset(path: Path, secret: bytes | None) -> ds.Dataset:
 
 def _opening(secret: bytes | None) -> object:
     return None if secret is None else pe.create_decryption_properties(secret)
-
-
-def _ahead(groups: Iterator[pa.Table], beside: Executor) -> Iterator[pa.Table]:
-    """Yield each, and have the next one made meanwhile."""
-    following = beside.submit(next, groups, None)
-    while (group := following.result()) is not None:
-        following = beside.submit(next, groups, None)
-        yield group
 
 
 def _groups(table: pa.Table, layout: Layout) -> Iterator[pa.Table]:
